@@ -4,8 +4,8 @@ import { addRunCommand } from "./cli/run.js";
 import { tuneEngine } from "./observe/engine.js";
 import { isJournalOnStderr } from "./observe/log-destination.js";
 
-// Aborts when the reader of stdout goes away (`| head`). Verbs that hold files or processes then end; all other verbs
-// are short and ignore the signal.
+// Aborts when the reader of stdout goes away (`| head`). Verbs that hold files or processes then end; all other verbs are short and
+// ignore the signal.
 const readerGone = new AbortController();
 process.stdout.on("error", () => readerGone.abort());
 
@@ -23,8 +23,8 @@ const io = {
 };
 
 /**
- * Runs the verb of the command line. The verb `run` is in this bundle alone, so that Node reads half as much code at
- * the bridge's start; all other verbs and the help are in a second file, tools.mjs.
+ * Runs the verb of the command line. The verb `run` is in this bundle alone, so that Node reads half as much code at the bridge's
+ * start; all other verbs and the help are in a second file, tools.mjs.
  */
 async function start() {
   if (isRun(args) && !args.some((arg) => /^-[^-]|^--(help|version)/.test(arg))) {
@@ -33,8 +33,8 @@ async function start() {
   return (await import("./cli/program.js")).runCommandLine(io);
 }
 
-// This is the only place that ends the process: every verb returns an exit code and throws nothing. There is no
-// top-level await here, because the script of the single executable cannot have one.
+// This is the only place that ends the process: every verb returns an exit code and throws nothing. There is no top-level await
+// here, because the script of the single executable cannot have one.
 void start().then((code) => {
   // An open socket, of the log or of a runtime that does not answer, would keep Node's event loop alive without this.
   process.exit(code);

@@ -11,16 +11,16 @@ export interface Event {
   readonly phase: Phase;
   readonly containerId: string;
   /**
-   * Adjust keys and values that plugins set at the container's create or start. The bridge repeats them in its answers
-   * to the container's updates.
+   * Adjust keys and values that plugins set at the container's create or start. The bridge repeats them in its answers to the
+   * container's updates.
    */
   readonly kept?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
- * Builds the bridge's answer to the runtime: an adjustment in phase create, writes to the container's real cgroup in
- * phase start, updates in the other phases. The runtime ignores a failed update of another container, unless the plugin
- * sets `ignoreFailure` to false.
+ * Builds the bridge's answer to the runtime: an adjustment in phase create, writes to the container's real cgroup in phase start,
+ * updates in the other phases. The runtime ignores a failed update of another container, unless the plugin sets `ignoreFailure` to
+ * false.
  */
 export function buildAnswer(settings: Iterable<Setting>, { phase, containerId }: Event): Built {
   const response: Message = {};
@@ -44,9 +44,7 @@ export function buildAnswer(settings: Iterable<Setting>, { phase, containerId }:
   return { ...rest, updates: [...updates, { containerId, linux: { resources } }] };
 }
 
-/**
- * The resources that an answer asks for the event's own container, in OCI's form: from `own`, `adjust` or its update.
- */
+/** The resources that an answer asks for the event's own container, in OCI's form: from `own`, `adjust` or its update. */
 export function askedResources({ adjust, updates, own }: Built, containerId: string): oci.LinuxResources {
   const { linux } = adjust ?? updates.find((update) => update.containerId === containerId) ?? {};
   const { resources } = linux ?? {};
@@ -63,9 +61,7 @@ function toWritten(asked: ContainerUpdate): oci.LinuxResources {
   return { ...rest, cpu: { ...numbers, ...(cpus ? { cpus } : {}), ...(mems ? { mems } : {}) } };
 }
 
-/**
- * A field that plugins of a chain set to different values: the first plugin that set it, and the last one, which wins.
- */
+/** A field that plugins of a chain set to different values: the first plugin that set it, and the last one, which wins. */
 export type Conflict = { readonly field: string; readonly first: string; readonly last: string };
 
 export interface MergedChange extends Built {
@@ -75,8 +71,8 @@ export interface MergedChange extends Built {
 }
 
 /**
- * Merges the changes of a chain's plugins. The last plugin that sets a field wins, also over the kept value of the
- * field. Hooks and device rules add up, as in NRI's collection of several plugins' answers (pkg/adaptation/result.go).
+ * Merges the changes of a chain's plugins. The last plugin that sets a field wins, also over the kept value of the field. Hooks and
+ * device rules add up, as in NRI's collection of several plugins' answers (pkg/adaptation/result.go).
  */
 export function mergeChanges(changes: readonly Pick<Change, "plugin" | "settings">[], event: Event): MergedChange {
   const merged = new Map(keptSettings(event));

@@ -14,10 +14,7 @@ export interface Place {
   readonly text?: string;
   /** The id of another container, which the value updates; absent for the event's own container. */
   readonly container?: string;
-  /**
-   * What the bridge does with a value that cannot take effect. Absent: the value is a fault, or in phase delete a
-   * warning.
-   */
+  /** What the bridge does with a value that cannot take effect. Absent: the value is a fault, or in phase delete a warning. */
   readonly whenIdle?: "skip" | "warn" | undefined;
 }
 
@@ -25,8 +22,8 @@ export interface Place {
 export const mostFaults = 5;
 
 /**
- * A plugin may print any number of keys without effect. The log gets this many notes on a result, and one more that
- * says that the bridge left out the rest.
+ * A plugin may print any number of keys without effect. The log gets this many notes on a result, and one more that says that the
+ * bridge left out the rest.
  */
 const mostNotes = 20;
 
@@ -72,9 +69,8 @@ export class Asks {
     const { rule } = of;
     const { container } = from.place;
     const shown = text ?? (typeof plain === "object" ? from.shown : String(plain));
-    // Under systemd's cgroup driver a view shows the plugin a directory path instead of the container's
-    // `slice:prefix:name`, the only form that runc takes there. A plugin that returns the shown path asks for no
-    // change.
+    // Under systemd's cgroup driver a view shows the plugin a directory path instead of the container's `slice:prefix:name`, the
+    // only form that runc takes there. A plugin that returns the shown path asks for no change.
     if (rule.key === "cgroupsPath" && shown === this.context.shownCgroupsPath) {
       this.note("debug", `${from.label} is the path that the plugin was shown: no change`);
       return;
@@ -93,13 +89,13 @@ export class Asks {
   }
 
   /**
-   * Whether a field takes effect in this phase, on this runtime and host. If not, adds a fault or a note with the
-   * reason, unless `whenIdle` is `skip`.
+   * Whether a field takes effect in this phase, on this runtime and host. If not, adds a fault or a note with the reason, unless
+   * `whenIdle` is `skip`.
    */
   takesEffect({ rule }: Field, value: Value): boolean {
     const effect = this.#effectOf(rule, value.place);
-    // A plugin may print the same result for every event. In a delete a fault would end the chain, and the plugins
-    // after this one would not run.
+    // A plugin may print the same result for every event. In a delete a fault would end the chain, and the plugins after this one
+    // would not run.
     const whenIdle = value.place.whenIdle ?? (this.context.phase === "delete" ? "warn" : undefined);
     if (!effect.ok && whenIdle === undefined) this.fault(value, effect);
     else if (!effect.ok && whenIdle === "warn") this.note("warn", `${value.label}: ${effect.reason}`);
@@ -123,8 +119,7 @@ export class Asks {
       return idle(reason, "set `phase: create` for this plugin");
     }
     if (container === containerId) return idle(ownUpdates[phase], "use the key without update.<containerID>.");
-    // NRI 0.2 already has all fields of an update, so `since` does not matter; files of cgroup v2 still need a host
-    // with v2.
+    // NRI 0.2 already has all fields of an update, so `since` does not matter; files of cgroup v2 still need a host with v2.
     return checkGate({ phases: [phase], ...(gate.cgroup === undefined ? {} : { cgroup: gate.cgroup }) }, this.context);
   }
 
@@ -205,10 +200,7 @@ export class Value {
     return [];
   }
 
-  /**
-   * The fields of a message, under their names in protobuf's JSON mapping or in the .proto schema. A null counts as
-   * absent.
-   */
+  /** The fields of a message, under their names in protobuf's JSON mapping or in the .proto schema. A null counts as absent. */
   fields(message: string): [field: Field, value: Value][] {
     const found: [Field, Value][] = [];
     for (const [name, value] of this.entries()) {

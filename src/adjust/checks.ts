@@ -20,8 +20,8 @@ const uint32: IntegerRange = { min: 0n, max: 2n ** 32n - 1n };
 export const integers: Readonly<Record<string, IntegerRange>> = { int32, uint32, int64, uint64 };
 
 /**
- * Parses a decimal integer, spelled as in JSON: no plus, no leading zero, no fraction, no exponent, no white space.
- * Undefined for any other text, and for a number outside the range.
+ * Parses a decimal integer, spelled as in JSON: no plus, no leading zero, no fraction, no exponent, no white space. Undefined for
+ * any other text, and for a number outside the range.
  */
 export function parseInteger(text: string, { min, max, unlimited }: IntegerRange): bigint | undefined {
   if (!/^(?:0|-?[1-9]\d{0,19})$/.test(text)) return undefined;
@@ -34,8 +34,8 @@ export function describeRange({ min, max, unit = "", unlimited }: IntegerRange):
 }
 
 /**
- * The longest path that the kernel takes (PATH_MAX counts the closing NUL), and the longest write that a kernel file
- * takes, which is a page.
+ * The longest path that the kernel takes (PATH_MAX counts the closing NUL), and the longest write that a kernel file takes, which
+ * is a page.
  */
 const maxPathBytes = 4095;
 /** The longest argument or environment variable of execve: MAX_ARG_STRLEN is 32 pages and counts the closing NUL. */
@@ -68,8 +68,7 @@ export function absolutePath(what: string): Check {
 }
 
 /**
- * Checks a text for a file of cgroup v2. The runtime writes the text line by line (opencontainers/cgroups fs2/fs2.go
- * setUnified).
+ * Checks a text for a file of cgroup v2. The runtime writes the text line by line (opencontainers/cgroups fs2/fs2.go setUnified).
  */
 export const unifiedText: Check = (text) =>
   text !== "" && text.split("\n").every((line) => sysctlValue(line) === undefined)
@@ -77,8 +76,8 @@ export const unifiedText: Check = (text) =>
     : bad(`text of lines of at most ${maxPathBytes} bytes`);
 
 /**
- * Checks a list of CPUs or memory nodes, such as `0-3,8`. Of the kernel's syntax (lib/bitmap.c) the check allows what
- * runc's systemd cgroup driver parses too (opencontainers/cgroups systemd/cpuset.go RangeToBits).
+ * Checks a list of CPUs or memory nodes, such as `0-3,8`. Of the kernel's syntax (lib/bitmap.c) the check allows what runc's
+ * systemd cgroup driver parses too (opencontainers/cgroups systemd/cpuset.go RangeToBits).
  * @param count the most CPUs or nodes that a kernel can have
  */
 function kernelList(count: number): Check {
@@ -100,8 +99,8 @@ export const cpus = kernelList(8192);
 export const nodes = kernelList(1024);
 
 /**
- * Checks a huge page size, spelled as in the kernel's file names (mm/hugetlb_cgroup.c mem_fmt). A runtime finds no file
- * for a size in another spelling.
+ * Checks a huge page size, spelled as in the kernel's file names (mm/hugetlb_cgroup.c mem_fmt). A runtime finds no file for a size
+ * in another spelling.
  */
 export const pageSize = matches(
   /^(?:[1248]|16|32|64|128|256|512)[KMG]B$/,

@@ -5,40 +5,36 @@ import { cdiInjection, criOUpdate, type Gate, type Release } from "./gates.js";
 import { bad, type Fault } from "./parsed.js";
 import * as form from "./text-forms.js";
 
-// Where a runtime applies each field of NRI's messages, and which values the field takes. The sources are NRI v0.2.0 to
-// v0.12.2 (pkg/adaptation/result.go, pkg/runtime-tools/generate/generate.go) and the functions by which runtimes turn
-// NRI's updates into CRI's: NRI pkg/api/resources.go ToCRI up to v0.9.0, containerd internal/cri/nri/nri_api_linux.go,
-// CRI-O server/nri-api.go. These functions take shares, period, quota, cpus, mems, the memory limit, huge pages and
-// unified, nothing else.
+// Where a runtime applies each field of NRI's messages, and which values the field takes. The sources are NRI v0.2.0 to v0.12.2
+// (pkg/adaptation/result.go, pkg/runtime-tools/generate/generate.go) and the functions by which runtimes turn NRI's updates into
+// CRI's: NRI pkg/api/resources.go ToCRI up to v0.9.0, containerd internal/cri/nri/nri_api_linux.go, CRI-O server/nri-api.go. These
+// functions take shares, period, quota, cpus, mems, the memory limit, huge pages and unified, nothing else.
 
 /** Why NRI 0.2 to 0.12 accepts a value and does nothing with it, and what the plugin's author can do instead. */
 type Loss = readonly [why: string, remedy: string];
 
 export interface Rule {
   /**
-   * The name of a settable field, which is a field that plugins set, and the bridge merges, on its own. Also the
-   * field's metadata key, after `adjust.`, if textForm knows a form for the field.
+   * The name of a settable field, which is a field that plugins set, and the bridge merges, on its own. Also the field's metadata
+   * key, after `adjust.`, if textForm knows a form for the field.
    */
   readonly key?: string;
   readonly gate?: Gate;
-  /**
-   * Converts the text of the metadata key. Absent: the text of a scalar is its value, and other fields have no metadata
-   * key.
-   */
+  /** Converts the text of the metadata key. Absent: the text of a scalar is its value, and other fields have no metadata key. */
   readonly text?: form.TextForm;
   /** For a list whose elements are settable one by one: the field of an element that holds the element's name. */
   readonly by?: string;
   /** The values of all plugins of a chain go into the answer, one after the other. */
   readonly adds?: true;
   /**
-   * Whether a `-` before a name removes the entry, since which NRI version, and why NRI loses the removal. Absent: a
-   * `-` has no such meaning.
+   * Whether a `-` before a name removes the entry, since which NRI version, and why NRI loses the removal. Absent: a `-` has no
+   * such meaning.
    */
   readonly removal?: { readonly since?: Release; readonly lost?: Loss };
   readonly lost?: Loss;
   /**
-   * The valid values: `range` of an integer (absent: the range of the schema's type), `check` of a text or of each text
-   * in a list, `names` of the names in a map.
+   * The valid values: `range` of an integer (absent: the range of the schema's type), `check` of a text or of each text in a list,
+   * `names` of the names in a map.
    */
   readonly range?: IntegerRange;
   readonly check?: check.Check;
@@ -76,8 +72,8 @@ const rules: Readonly<Record<string, Rule>> = {
   "ContainerAdjustment.annotations": set("annotation", create, { removal: {}, names: check.annotationKey }),
   "ContainerAdjustment.env": set("env", create, {
     ...{ by: "key", text: (key, value) => form.object({ key, value }) },
-    // In NRI a removal undoes what another NRI plugin has set; NRI does not hand the removal on to the runtime
-    // (result.go adjustEnv).
+    // In NRI a removal undoes what another NRI plugin has set; NRI does not hand the removal on to the runtime (result.go
+    // adjustEnv).
     removal: { lost: [`${notHandedOn} variable on (0.2 to 0.12)`, "set the variable to an empty text"] },
   }),
   "KeyValue.key": { check: matches(/^[^=\0]+$/, "the name of a variable, without =", "fix the key") },
@@ -173,8 +169,8 @@ const rules: Readonly<Record<string, Rule>> = {
   "LinuxMemory.disableOomKiller": set("memory.disableOOMKiller", writtenV1),
   "LinuxMemory.useHierarchy": set("memory.useHierarchy", writtenV1),
   // compat: NRI drops the pids limit of an update when it collects the plugins' results (pkg/adaptation/result.go
-  // updateResources, v0.7.0 to v0.12.2, looks at its own copy, not at what the plugin sent). In kernel/cgroup/pids.c
-  // PIDS_MAX is one more than PID_MAX_LIMIT.
+  // updateResources, v0.7.0 to v0.12.2, looks at its own copy, not at what the plugin sent). In kernel/cgroup/pids.c PIDS_MAX is
+  // one more than PID_MAX_LIMIT.
   "LinuxPids.limit": set("pids.limit", pids, { range: { min: 1n, max: 4_194_304n, unlimited: true } }),
   // An empty class takes the container out of its class (generate.go AdjustBlockIOClass, AdjustRdtClass).
   "LinuxResources.blockioClass": set("blockioClass", create, { check: className }),
@@ -209,8 +205,8 @@ export const together: Readonly<Record<string, (value: Message) => Fault | undef
     if (!String(value).includes("\0") && check.argument(`${key}=${value}`) === undefined) return undefined;
     return bad(`a text without NUL that is, with its name, at most ${check.maxArgumentBytes} bytes long`);
   },
-  // runc makes a bind mount because of the option bind, and takes the type for a file system's name. A mount of type
-  // bind without the option fails with "no such device".
+  // runc makes a bind mount because of the option bind, and takes the type for a file system's name. A mount of type bind without
+  // the option fails with "no such device".
   Mount: ({ type, source, options = [] }) => {
     if (!type || !source) return bad("a mount with a source and a type");
     const isBound = Array.isArray(options) && (options.includes("bind") || options.includes("rbind"));
@@ -252,8 +248,8 @@ export const settable = messageNames.flatMap((message) =>
 );
 
 /**
- * Whether the entries or elements of a field are settable one by one, so that the metadata key is the field's key, a
- * dot and a name.
+ * Whether the entries or elements of a field are settable one by one, so that the metadata key is the field's key, a dot and a
+ * name.
  */
 export function isFamily({ shape, rule }: Field): boolean {
   return shape === "map" || rule.by !== undefined;
@@ -283,9 +279,7 @@ for (const [message, path] of paths) {
   }
 }
 
-/**
- * The names of the fields that lead to a message: from the answer, or with `isOthers` from the update of a container.
- */
+/** The names of the fields that lead to a message: from the answer, or with `isOthers` from the update of a container. */
 export function pathTo(message: string, isOthers: boolean): readonly string[] {
   return (paths.get(message) ?? []).slice(isOthers ? 1 : 0);
 }

@@ -13,17 +13,14 @@ export type { AdjustmentContext, Change, Note, ParsedAdjustment, Phase, Setting 
 /** The most bytes of changes in one answer to the runtime. A ttRPC message is 4 MiB at most (ttrpc channel.go). */
 export const answerBytes = 3 * 1024 * 1024;
 
-/**
- * An estimate of the bytes that a setting takes besides its texts: protobuf tags and lengths, and numbers whose text is
- * short.
- */
+/** An estimate of the bytes that a setting takes besides its texts: protobuf tags and lengths, and numbers whose text is short. */
 const settingBytes = 64;
 
 /**
- * Reads the changes that a plugin's result asks for; one bad value voids the whole result. If several sources set the
- * same field, the last one in this order wins: top-level `cgroupsPath`, metadata `adjust.*`, NRI's own `adjust`,
- * `update` and `evict`, captured cgroup writes, `results.rename`, `results.annotate`.
- * The error names the plugin, each bad field with its value, what the bridge expected and the remedy.
+ * Reads the changes that a plugin's result asks for; one bad value voids the whole result. If several sources set the same field,
+ * the last one in this order wins: top-level `cgroupsPath`, metadata `adjust.*`, NRI's own `adjust`, `update` and `evict`, captured
+ * cgroup writes, `results.rename`, `results.annotate`. The error names the plugin, each bad field with its value, what the bridge
+ * expected and the remedy.
  */
 export function parseAdjustment(
   { metadata }: Pick<Result, "metadata">,
@@ -46,8 +43,8 @@ export function parseAdjustment(
   for (const [key, text] of texts) {
     const target = Object.hasOwn(rename, key) ? rename[key] : undefined;
     if (target === undefined) continue;
-    // An old plugin prints the same keys in every state. In phases update and delete the bridge skips the renamed keys
-    // that cannot take effect there.
+    // An old plugin prints the same keys in every state. In phases update and delete the bridge skips the renamed keys that cannot
+    // take effect there.
     const whenIdle = phase === "update" || phase === "delete" ? "skip" : undefined;
     read(target, text, `${key} (results.rename to ${target})`, whenIdle);
   }
@@ -75,9 +72,7 @@ export function parseAdjustment(
 
 type ReadText = (key: string, text: string, label: string, whenIdle?: Place["whenIdle"]) => void;
 
-/**
- * compat: containerd 1.6 ignored the key. The bridge ignores it too, except in phase create, where it sets the path.
- */
+/** compat: containerd 1.6 ignored the key. The bridge ignores it too, except in phase create, where it sets the path. */
 function readCgroupsPath({ cgroupsPath, problems }: ResultExtensions, asks: Asks, read: ReadText): void {
   const { phase } = asks.context;
   asks.faults.push(...problems.filter((problem) => phase === "create" || !problem.startsWith('"cgroupsPath"')));
@@ -87,8 +82,8 @@ function readCgroupsPath({ cgroupsPath, problems }: ResultExtensions, asks: Asks
 }
 
 /**
- * Reads what a plugin wrote into its captured cgroup view as settings. A write that this runtime cannot carry is a
- * fault, or a warning if `lostWrites` is `warn`.
+ * Reads what a plugin wrote into its captured cgroup view as settings. A write that this runtime cannot carry is a fault, or a
+ * warning if `lostWrites` is `warn`.
  */
 function readCaptured(captured: oci.LinuxResources, read: ReadText, lostWrites?: "fail" | "warn"): void {
   const { cpu, memory, pids, hugepageLimits = [], unified, devices } = captured;

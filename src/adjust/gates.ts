@@ -9,8 +9,8 @@ export interface Gate {
   readonly since?: Release;
   readonly cgroup?: 1 | 2;
   /**
-   * Returns, as text, the runtimes and versions that apply the field, if the context's runtime drops it in silence;
-   * undefined if it does not.
+   * Returns, as text, the runtimes and versions that apply the field, if the context's runtime drops it in silence; undefined if it
+   * does not.
    */
   readonly runtime?: (context: AdjustmentContext) => string | undefined;
 }
@@ -54,8 +54,8 @@ export function isSince({ nri }: AdjustmentContext, release: Release): boolean {
 }
 
 /**
- * Whether the runtime's NRI is a version whose source code this project has searched for lost fields: 0.2 to 0.12.2. A
- * later version may no longer lose them.
+ * Whether the runtime's NRI is a version whose source code this project has searched for lost fields: 0.2 to 0.12.2. A later
+ * version may no longer lose them.
  */
 export function isRead({ nri }: AdjustmentContext): boolean {
   return !isAtLeast(nri, "0.13.0");
@@ -63,8 +63,8 @@ export function isRead({ nri }: AdjustmentContext): boolean {
 
 /**
  * CDI devices need a runtime that gives NRI's generator an injector: containerd 1.7.30 and later 1.7 releases
- * (pkg/cri/nri/nri_api_linux.go), containerd 2.1.0 and later (internal/cri/nri) but no 2.0 release, CRI-O 1.34.0 and
- * later (server/nri-api.go).
+ * (pkg/cri/nri/nri_api_linux.go), containerd 2.1.0 and later (internal/cri/nri) but no 2.0 release, CRI-O 1.34.0 and later
+ * (server/nri-api.go).
  */
 export function cdiInjection({ runtime }: AdjustmentContext): string | undefined {
   const version = runtime?.version;

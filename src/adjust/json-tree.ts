@@ -27,9 +27,7 @@ export function parseJsonTree(text: string, what: string): Parsed<JsonTree> {
   return tree === undefined ? bad(`${what} (values in more than ${maxDepth} others)`) : good(tree);
 }
 
-/**
- * Reads the decoder's next value. Undefined if the value is nested too deep; the decoder then stands behind the value.
- */
+/** Reads the decoder's next value. Undefined if the value is nested too deep; the decoder then stands behind the value. */
 function readTree(decoder: Decoder, depth: number): JsonTree | undefined {
   const kind = decoder.peek();
   if (kind === "string") return { kind, text: decoder.readString() };

@@ -31,10 +31,7 @@ export function readKey(key: string, place: Place & { readonly text: string }, a
 /** The field that an adjust key means. `name`: the text after the field's key and a dot, with the `-` of a removal. */
 type ResolvedKey = { readonly ok: true; readonly field: Field; readonly name: string; readonly container?: string };
 
-/**
- * Finds the field that an adjust key (without its prefix) means. The fault of an unknown key suggests the nearest known
- * key.
- */
+/** Finds the field that an adjust key (without its prefix) means. The fault of an unknown key suggests the nearest known key. */
 function resolveKey(key: string): ResolvedKey | Fault {
   if (!key.startsWith(updatePrefix)) return resolvePlain(key);
   const [container = "", ...rest] = key.slice(updatePrefix.length).split(".");

@@ -24,8 +24,8 @@ export function idle(reason: string, remedy?: string): Fault {
 }
 
 /**
- * The remedy for an unknown name: the nearest known name, else `otherwise`. A name of over 100 characters gets no
- * suggestion, since the time of a comparison grows with the lengths of both names.
+ * The remedy for an unknown name: the nearest known name, else `otherwise`. A name of over 100 characters gets no suggestion, since
+ * the time of a comparison grows with the lengths of both names.
  */
 export function suggest(name: string, known: readonly string[], otherwise: string): string {
   const nearest = name.length > 100 ? undefined : nearestName(name, known);

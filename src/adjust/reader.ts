@@ -5,9 +5,9 @@ import { type Field, type Rule, together } from "./fields.js";
 import { describeTree, type JsonTree, parseJsonTree } from "./json-tree.js";
 import { bad, suggest } from "./parsed.js";
 
-// Reads NRI's messages in protobuf's JSON mapping, strictly: an unknown name, a wrong type, a value that its field
-// cannot take and a field that would have no effect are faults. A zero, empty or null value counts as absent, except a
-// zero in a wrapper message such as OptionalInt64.
+// Reads NRI's messages in protobuf's JSON mapping, strictly: an unknown name, a wrong type, a value that its field cannot take and
+// a field that would have no effect are faults. A zero, empty or null value counts as absent, except a zero in a wrapper message
+// such as OptionalInt64.
 
 /** Reads NRI's own messages at the top level of a plugin's result: the fields of CreateContainerResponse. */
 export function readMessages(texts: Readonly<Record<string, string | undefined>>, asks: Asks): void {
@@ -38,9 +38,7 @@ function readUpdate(value: Value): void {
   value.asks.add({ ...setting, field: `update.${container}.ignoreFailure`, value: flag.shown });
 }
 
-/**
- * Reads a message whose fields are settable, or are messages of settable fields, or are updates of other containers.
- */
+/** Reads a message whose fields are settable, or are messages of settable fields, or are updates of other containers. */
 function readGroup(message: string, value: Value): void {
   for (const [field, inner] of value.fields(message)) {
     if (isAbsent(field, inner)) continue;
@@ -70,8 +68,8 @@ export function readEntry(field: Field, name: string, value: Value, names?: Set<
 }
 
 /**
- * Reads one element of a list field whose elements have names. @param names the names of the elements before it, which
- * the element must not repeat
+ * Reads one element of a list field whose elements have names. @param names the names of the elements before it, which the element
+ * must not repeat
  */
 export function readElement(field: Field, value: Value, names?: Set<string>): void {
   const { rule, type } = field;
@@ -101,8 +99,7 @@ function readWhole(field: Field, value: Value): Plain {
     return elements;
   }
   if (kind !== "wrapper") return readOne(field, value);
-  // Where NRI's schema has a wrapper message, a plugin may write the plain value too. `{}` is a wrapper that holds
-  // zero.
+  // Where NRI's schema has a wrapper message, a plugin may write the plain value too. `{}` is a wrapper that holds zero.
   const isWrapped = value.tree.kind === "object";
   const [inner, more] = isWrapped ? value.entries().map(([, of]) => of) : [value];
   const plain = { ...field, kind: "scalar", shape: shape === "wrapped list" ? "list" : "one" } as const;

@@ -27,8 +27,8 @@ function toTree(part: Part): JsonTree {
 }
 
 /**
- * Reads `source,type,option...`: the parts of a line of /proc/mounts, separated by commas. A plugin whose source path
- * holds a comma has to use the `adjust` object.
+ * Reads `source,type,option...`: the parts of a line of /proc/mounts, separated by commas. A plugin whose source path holds a comma
+ * has to use the `adjust` object.
  */
 export function mountText(destination: string, text: string): Parsed<JsonTree> {
   if (destination.startsWith("-")) return object({ destination });

@@ -15,9 +15,7 @@ export interface AdjustmentContext {
   readonly runtime?: { readonly name: string; readonly version: Version | undefined };
   readonly cgroupVersion: 1 | 2 | "unknown";
   readonly containerId: string;
-  /**
-   * The cgroupsPath that the bridge showed the plugin in a captured view, instead of the container's own cgroupsPath.
-   */
+  /** The cgroupsPath that the bridge showed the plugin in a captured view, instead of the container's own cgroupsPath. */
   readonly shownCgroupsPath?: string;
   /** `results.rename` of the plugin's configuration; the next field is `results.annotate`. */
   readonly rename: Readonly<Record<string, string>>;
@@ -30,17 +28,13 @@ export interface AdjustmentContext {
 }
 
 export interface Setting {
-  /**
-   * The adjust key without its prefix and without the `-` of a removal; NRI's own name if the field has no adjust key.
-   */
+  /** The adjust key without its prefix and without the `-` of a removal; NRI's own name if the field has no adjust key. */
   readonly field: string;
   readonly value: string;
   /** The id of another container, which the setting updates; absent for the event's own container. */
   readonly container?: string | undefined;
   readonly kept?: boolean;
-  /**
-   * The field. `name` is the entry or element of the field that the setting sets, with the `-` of a removal, or empty.
-   */
+  /** The field. `name` is the entry or element of the field that the setting sets, with the `-` of a removal, or empty. */
   readonly of: Field;
   readonly name: string;
   readonly plain: Plain;
@@ -58,10 +52,7 @@ export interface Built {
 
 export interface Change extends Built {
   readonly plugin: string;
-  /**
-   * Writes of a captured plugin to cgroup v1 files that no field stands for, for the container's real cgroup (phase
-   * start).
-   */
+  /** Writes of a captured plugin to cgroup v1 files that no field stands for, for the container's real cgroup (phase start). */
   readonly files?: readonly CgroupWrite[];
   readonly fields: readonly string[];
   /** An estimate of the bytes that the change takes in the answer to the runtime. */

@@ -38,10 +38,7 @@ export class Deadline {
 /** The longest delay of a Node timer, in milliseconds; with a longer delay Node fires the timer at once. */
 export const maxTimerMs = 2 ** 31 - 1;
 
-/**
- * Calls `ring` once, when the deadline has passed; never for a deadline of Infinity.
- * @returns a function that cancels the alarm
- */
+/** Calls `ring` once, when the deadline has passed; never for a deadline of Infinity. @returns a function that cancels the alarm */
 export function alarm(deadline: Deadline, ring: () => void): () => void {
   let timer: NodeJS.Timeout | undefined;
   const wait = () => {
@@ -53,9 +50,7 @@ export function alarm(deadline: Deadline, ring: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-/**
- * The outcome of the work, or that of `late()` where the deadline passes first; the work's later outcome is ignored.
- */
+/** The outcome of the work, or that of `late()` where the deadline passes first; the work's later outcome is ignored. */
 export async function within<T>(deadline: Deadline, work: Promise<T>, late: () => T | Promise<T>): Promise<T> {
   let cancel = () => {};
   const passed = new Promise<T>((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * Every error code of the bridge. Codes stay the same from version to version; an error's message names the file, key,
- * plugin, pod and remedy.
+ * Every error code of the bridge. Codes stay the same from version to version; an error's message names the file, key, plugin, pod
+ * and remedy.
  */
 export type ErrorCode =
   // wire, transport, ttRPC
@@ -48,8 +48,8 @@ export function toError(thrown: unknown): Error {
 }
 
 /**
- * The start of a text that the bridge did not write, short enough to quote in a message. The user may have named a
- * wrong file, whose whole content does not belong into the log.
+ * The start of a text that the bridge did not write, short enough to quote in a message. The user may have named a wrong file,
+ * whose whole content does not belong into the log.
  */
 export function excerpt(text: string, most = 200): string {
   return text.length <= most ? text : `${text.slice(0, most)}…`;

@@ -28,8 +28,7 @@ export function closing<T>(descriptor: number, use: (descriptor: number) => T): 
 }
 
 /**
- * Opens a regular file or the null device, and a directory too: reading the descriptor of a directory fails with
- * EISDIR.
+ * Opens a regular file or the null device, and a directory too: reading the descriptor of a directory fails with EISDIR.
  * @throws the system's error when the file cannot be opened; an error with the code EFTYPE for a FIFO or a device
  */
 export function openRegularFile(path: string): { readonly descriptor: number; readonly stats: Stats } {
@@ -53,9 +52,7 @@ export function fileStamp(path: string): string {
   return `${dev}:${ino}:${mtimeNs}:${ctimeNs}:${size}`;
 }
 
-/**
- * The device and inode of the file at a path: two names of one file give the same text. Undefined when stat(2) fails.
- */
+/** The device and inode of the file at a path: two names of one file give the same text. Undefined when stat(2) fails. */
 export function fileIdentity(path: string): string | undefined {
   const stats = attempt(() => statSync(path, { bigint: true }));
   return stats && `${stats.dev}:${stats.ino}`;
@@ -71,8 +68,8 @@ function systemError(code: string, what: string, path: string): Error {
 }
 
 /**
- * Makes a directory and its missing parents. Node's `recursive` option is not used: on Node 20 such a mkdir never
- * returns where the kernel answers ENOENT although the parent exists, as in /proc.
+ * Makes a directory and its missing parents. Node's `recursive` option is not used: on Node 20 such a mkdir never returns where the
+ * kernel answers ENOENT although the parent exists, as in /proc.
  * @throws the system's error when the directory cannot be made
  */
 export function makeDirectory(path: string, mode?: number): void {

@@ -1,6 +1,6 @@
 /**
- * The known name that is closest to a mistyped name. Undefined when more than a third of the name's letters, and more
- * than two, differ from every known name.
+ * The known name that is closest to a mistyped name. Undefined when more than a third of the name's letters, and more than two,
+ * differ from every known name.
  */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const distance = (candidate: string) => editDistance(name.toLowerCase(), candidate.toLowerCase());

@@ -11,14 +11,14 @@ export interface WalkOptions {
   /** The one user besides root whose right to change files is accepted; by default the bridge's own user. */
   readonly ownUid?: number;
   /**
-   * The directory that stands for `/` in the paths, such as the node's root mounted into the bridge's container;
-   * without a slash at its end. Absolute link targets are resolved below this directory.
+   * The directory that stands for `/` in the paths, such as the node's root mounted into the bridge's container; without a slash at
+   * its end. Absolute link targets are resolved below this directory.
    */
   readonly below?: string;
   /**
-   * Accepts a directory that other users can write, if the directory is a Kubernetes ConfigMap mounted read-only. The
-   * kubelet gives such a directory mode 0777, inside a directory that only root can enter, and changes the directory's
-   * files only by replacing the link `..data`.
+   * Accepts a directory that other users can write, if the directory is a Kubernetes ConfigMap mounted read-only. The kubelet gives
+   * such a directory mode 0777, inside a directory that only root can enter, and changes the directory's files only by replacing
+   * the link `..data`.
    */
   readonly configMaps?: boolean;
   readonly remedy?: string;
@@ -30,18 +30,16 @@ export interface Way {
   readonly fault: string | null;
   /** The path with all links resolved; for a missing file, the deepest directory on the way that exists. */
   readonly at: string;
-  /**
-   * The stats of the file at the path; undefined when the file is missing, or the walk stopped at a fault before it.
-   */
+  /** The stats of the file at the path; undefined when the file is missing, or the walk stopped at a fault before it. */
   readonly stats?: Stats | undefined;
   /** The system's error (ENOENT, ENOTDIR) when the file is missing; undefined otherwise. */
   readonly missing?: unknown;
 }
 
 /**
- * Finds out which users can change files: by the permissions of each file and of every directory and link on the way to
- * it. One walk serves one chain of plugins, and stats each path once. A directory that any user can write is safe only
- * with the sticky bit, and never as the directory that holds the file or that a missing file would be created in.
+ * Finds out which users can change files: by the permissions of each file and of every directory and link on the way to it. One
+ * walk serves one chain of plugins, and stats each path once. A directory that any user can write is safe only with the sticky bit,
+ * and never as the directory that holds the file or that a missing file would be created in.
  */
 export class PermissionWalk {
   private readonly seen = new Map<string, Stats>();
@@ -63,8 +61,8 @@ export class PermissionWalk {
   }
 
   /**
-   * Why users besides root and `ownUid` can put files into a directory; null when they cannot, also for a missing
-   * directory that they cannot create.
+   * Why users besides root and `ownUid` can put files into a directory; null when they cannot, also for a missing directory that
+   * they cannot create.
    */
   directoryFault(path: string): string | null {
     const { fault, at, stats } = this.wayTo(path);
@@ -91,8 +89,8 @@ export class PermissionWalk {
   }
 
   /**
-   * Whether the last write to every file is longer ago than the resolution of file times. A file written a moment ago
-   * could be written again without a change of its times.
+   * Whether the last write to every file is longer ago than the resolution of file times. A file written a moment ago could be
+   * written again without a change of its times.
    */
   get isSettled(): boolean {
     const latest = Date.now() - settledMs;
@@ -157,8 +155,8 @@ export class PermissionWalk {
   }
 
   /**
-   * Whether a path is on procfs. Links of procfs such as /proc/<pid>/root lead to the files of another process, past
-   * the directories that the walk has to judge.
+   * Whether a path is on procfs. Links of procfs such as /proc/<pid>/root lead to the files of another process, past the
+   * directories that the walk has to judge.
    */
   private isProcfs(at: string, { dev }: Stats): boolean {
     const known = this.procfs.get(dev) ?? statfsSync(this.here(at)).type === procfsType;
@@ -200,8 +198,8 @@ export class PermissionWalk {
 }
 
 /**
- * Whether a file is unchanged. The times of a directory are not compared: only trusted users can add files to a
- * directory that passed the walk, and every file that the walk looked at is compared by itself.
+ * Whether a file is unchanged. The times of a directory are not compared: only trusted users can add files to a directory that
+ * passed the walk, and every file that the walk looked at is compared by itself.
  */
 function isSame(a: Stats, b: Stats | undefined): boolean {
   if (b === undefined) return false;
@@ -209,13 +207,11 @@ function isSame(a: Stats, b: Stats | undefined): boolean {
   return inode && (a.isDirectory() || (a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs));
 }
 
-/**
- * Milliseconds. Two writes within this time may leave a file with the same times, as its file system's clock is coarse.
- */
+/** Milliseconds. Two writes within this time may leave a file with the same times, as its file system's clock is coarse. */
 const settledMs = 20;
 /**
- * Milliseconds that PassedWalks reuses a walk's result. After this time the bridge also notices changes that `holds`
- * cannot see, such as a remount.
+ * Milliseconds that PassedWalks reuses a walk's result. After this time the bridge also notices changes that `holds` cannot see,
+ * such as a remount.
  */
 const believedMs = 10_000;
 
@@ -229,8 +225,8 @@ export class PassedWalks {
   ) {}
 
   /**
-   * The result of `look`, which may depend only on the walk and the key; null without a call of `look` while an earlier
-   * walk is reused.
+   * The result of `look`, which may depend only on the walk and the key; null without a call of `look` while an earlier walk is
+   * reused.
    */
   faultOf(key: string, look: (walk: PermissionWalk) => string | null): string | null {
     const before = this.passed.get(key);
@@ -249,8 +245,8 @@ export function findPermissionFault(path: string, options: WalkOptions = {}): st
 }
 
 /**
- * Why conf.json or the bridge's configuration cannot be trusted; null when it can. The two files decide which programs
- * the bridge runs, and with which input.
+ * Why conf.json or the bridge's configuration cannot be trusted; null when it can. The two files decide which programs the bridge
+ * runs, and with which input.
  */
 export function findConfigPermissionFault(path: string, options: WalkOptions = {}): string | null {
   return createConfigCheck(options)(path);

@@ -1,6 +1,4 @@
-/**
- * Runs the work for one id in the order in which it was given, one piece at a time; work for different ids overlaps.
- */
+/** Runs the work for one id in the order in which it was given, one piece at a time; work for different ids overlaps. */
 export class Serial {
   private readonly tails = new Map<string, Promise<void>>();
 

@@ -26,10 +26,7 @@ export interface ChangeContext extends Readonly<PluginSettings["results"]> {
   readonly bytesTaken: number;
 }
 
-/**
- * The changes that a run asks for, or the reason why they cannot be used; undefined when the bridge reads none from
- * this run.
- */
+/** The changes that a run asks for, or the reason why they cannot be used; undefined when the bridge reads none from this run. */
 export function readChange(
   call: Pick<ChainCall, "changesNothing" | "phase" | "request" | "target">,
   run: InvokeOutcome,
@@ -38,8 +35,8 @@ export function readChange(
   if (call.changesNothing || run.result === undefined) return undefined;
   const { runtime, cgroupVersion, stage, bytesTaken, rename, annotate, keep } = context;
   const captured = stage?.collect();
-  // NRI v2 has no adjustments of sandboxes, and a plugin may print the same result for every request: for a sandbox,
-  // the bridge uses only what the plugin writes to its cgroup view.
+  // NRI v2 has no adjustments of sandboxes, and a plugin may print the same result for every request: for a sandbox, the bridge
+  // uses only what the plugin writes to its cgroup view.
   const isSandbox = call.target.kind === "sandbox";
   const isDelete = call.request.state === "delete";
   const lostWrites = isSandbox || isDelete ? "warn" : context.lostWrites;
@@ -81,17 +78,14 @@ export interface AppliedOwn {
   readonly change: MergedChange;
   /** Why the create fails; undefined when it does not. */
   readonly error?: string;
-  /**
-   * The plugins whose changes the bridge left out since their onFailure lets the call go on, and why those changes
-   * failed.
-   */
+  /** The plugins whose changes the bridge left out since their onFailure lets the call go on, and why those changes failed. */
   readonly leftOut?: { readonly plugins: readonly string[]; readonly error: string };
 }
 
 /**
- * Writes a chain's changes of the container's own cgroup to the real cgroup, before the answer. When the kernel refuses
- * a change, the plugins that asked for changes of the cgroup have failed: the bridge leaves out every change of those
- * whose failure does not count, and tries again with the changes of the others.
+ * Writes a chain's changes of the container's own cgroup to the real cgroup, before the answer. When the kernel refuses a change,
+ * the plugins that asked for changes of the cgroup have failed: the bridge leaves out every change of those whose failure does not
+ * count, and tries again with the changes of the others.
  */
 export function applyOwn(
   changes: readonly Change[],

@@ -8,14 +8,11 @@ type BreakerSettings = PluginSettings["breaker"];
 export type BreakerState = "closed" | "open" | "half-open";
 
 /**
- * One breaker for each plugin type. After the configured number of failures in a row, the bridge does not run the
- * plugin for a pause, so that events lose no time to it.
+ * One breaker for each plugin type. After the configured number of failures in a row, the bridge does not run the plugin for a
+ * pause, so that events lose no time to it.
  */
 export class Breakers {
-  /**
-   * The plugins whose last run failed. `tryAt` is the clock's time of the next attempt, undefined while the breaker is
-   * closed.
-   */
+  /** The plugins whose last run failed. `tryAt` is the clock's time of the next attempt, undefined while the breaker is closed. */
   private readonly entries = new Map<string, { readonly failures: number; readonly tryAt: number | undefined }>();
 
   constructor(private readonly clock: Clock = monotonicClock) {}

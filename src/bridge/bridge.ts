@@ -14,13 +14,11 @@ import { type BridgeParts, Lifecycle } from "./lifecycle.js";
 /** The handlers of the runtime's NRI calls, and the work that the bridge does outside of any call. */
 export interface Bridge extends PluginHandlers {
   /**
-   * For a runtime that never sends Synchronize (containerd 1.7, to a plugin that it launched): the bridge compares the
-   * ledger with the processes of the machine to find which pods and containers are gone.
+   * For a runtime that never sends Synchronize (containerd 1.7, to a plugin that it launched): the bridge compares the ledger with
+   * the processes of the machine to find which pods and containers are gone.
    */
   reconcile(): Promise<void>;
-  /**
-   * Delivers the delete of a pod whose process has ended, unless an event of the runtime delivers it at the same time.
-   */
+  /** Delivers the delete of a pod whose process has ended, unless an event of the runtime delivers it at the same time. */
   deleteGone(id: string): Promise<void>;
 }
 
@@ -47,8 +45,8 @@ export function createBridge(parts: BridgeParts): Bridge {
     mayFail(info.event, runtime) ? lifecycle.create(target, info) : held.create(target, info);
 
   /**
-   * Runs a container's create. First, the bridge starts the delete of the container that this one replaces (CRI-O), and
-   * runs the create of the pod sandbox again where the bridge holds it.
+   * Runs a container's create. First, the bridge starts the delete of the container that this one replaces (CRI-O), and runs the
+   * create of the pod sandbox again where the bridge holds it.
    */
   async function inTurn<T>(target: Target, info: EventInfo, call: CallContext, create: () => Promise<T>): Promise<T> {
     if (call.runtime.name === "cri-o") lifecycle.deleteReplaced(target, info.event);
@@ -102,9 +100,9 @@ export function createBridge(parts: BridgeParts): Bridge {
   /**
    * Drops a removed pod or container from the ledger, or, while its process still runs, when that process ends.
    *
-   * compat: containerd 2.1 reports that it removed a sandbox whose create failed, leaves the pause process running, and
-   * lists the sandbox again after a restart (containerd#13355). The ledger keeps such a sandbox as deleted until its
-   * process ends, so that the bridge does not take it for a new sandbox.
+   * compat: containerd 2.1 reports that it removed a sandbox whose create failed, leaves the pause process running, and lists the
+   * sandbox again after a restart (containerd#13355). The ledger keeps such a sandbox as deleted until its process ends, so that
+   * the bridge does not take it for a new sandbox.
    */
   function forget(id: string): void {
     const process = ledger.get(id)?.process;
@@ -113,8 +111,8 @@ export function createBridge(parts: BridgeParts): Bridge {
   }
 
   /**
-   * Compares the ledger with the runtime's list of pods and containers, or with the machine's processes alone where
-   * `listed` is undefined. Returns a function that does the resulting creates and deletes; its promise never rejects.
+   * Compares the ledger with the runtime's list of pods and containers, or with the machine's processes alone where `listed` is
+   * undefined. Returns a function that does the resulting creates and deletes; its promise never rejects.
    */
   function compare(listed: readonly Target[] | undefined, runtime?: RuntimeInfo): () => Promise<void> {
     records.recordAll(listed);
@@ -126,8 +124,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "reconciled");
     return async () => {
       try {
-        // This comes before the deletes, which can take long: a kill of the bridge would lose what the ledger does not
-        // hold yet.
+        // This comes before the deletes, which can take long: a kill of the bridge would lose what the ledger does not hold yet.
         if (config.synchronize === "adopt") await records.adoptListed();
         for (const id of refused) await held.deleteOwed(id);
         await lifecycle.deleteAll(gone, "Synchronize");
@@ -151,9 +148,9 @@ export function createBridge(parts: BridgeParts): Bridge {
   }
 
   /**
-   * compat: a pod of CRI-O without an infra container has no process. Where the runtime's list had no created or
-   * running container of such a pod, the next event of one of its containers shows that the pod runs. A RemoveContainer
-   * does not show this: CRI-O sends it after the pod's end too.
+   * compat: a pod of CRI-O without an infra container has no process. Where the runtime's list had no created or running container
+   * of such a pod, the next event of one of its containers shows that the pod runs. A RemoveContainer does not show this: CRI-O
+   * sends it after the pod's end too.
    */
   function takeOverPodOf({ kind, pod }: Target, { event, runtime }: CallContext): void {
     if (runtime.name !== "cri-o" || kind === "sandbox" || pod.pid > 0 || event === "RemoveContainer") return;
@@ -173,8 +170,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     asksNothing: (event) => lifecycle.asksNothing(event),
     reconcile: () => compare(undefined)(),
     async deleteGone(id) {
-      // While the connection was down, the bridge missed the ends of the pod's containers too: their deletes come
-      // first.
+      // While the connection was down, the bridge missed the ends of the pod's containers too: their deletes come first.
       const dead = records.openContainersOf(id).filter((container) => records.livenessOf(container) === "dead");
       await lifecycle.deleteAll(dead, "StopContainer");
       await lifecycle.deleteAll([id], "StopPodSandbox");
@@ -223,15 +219,11 @@ export const usualEvents: readonly EventName[] = [
   "RemovePodSandbox",
 ];
 
-/**
- * The events that the bridge subscribes to under this configuration; each one more costs every pod of the node a round
- * trip.
- */
+/** The events that the bridge subscribes to under this configuration; each one more costs every pod of the node a round trip. */
 export function wantedEvents(config: Config, runtime: RuntimeInfo): EventName[] {
   const wanted = [...usualEvents];
   if (wantedStates(config).includes("update") || keepsResources(config)) wanted.push("UpdateContainer");
-  // Where the runtime cannot be told of a failed sandbox, the bridge creates a held sandbox again at each of its
-  // containers.
+  // Where the runtime cannot be told of a failed sandbox, the bridge creates a held sandbox again at each of its containers.
   if (hasCreatePhase(config) || !mayFail("RunPodSandbox", runtime)) wanted.push("CreateContainer");
   return [...new Set([...wanted, ...extraEvents(config).filter(isEventName)])];
 }

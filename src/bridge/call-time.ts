@@ -7,8 +7,8 @@ import { type TraceContext, traceOf } from "../observe/trace.js";
 type TimeSettings = Pick<Config, "replyMarginMs" | "killAfterMs">;
 
 /**
- * The deadlines of one call of the runtime, planned when the call arrives. Every wait for the call's answer uses one of
- * these deadlines.
+ * The deadlines of one call of the runtime, planned when the call arrives. Every wait for the call's answer uses one of these
+ * deadlines.
  */
 export interface CallTime {
   /** When the bridge sends SIGTERM to a plugin's process group. */
@@ -21,9 +21,7 @@ export interface CallTime {
   readonly giveUpAt: Deadline;
   /** The time that a plugin has when the call arrives, in milliseconds. */
   readonly limitMs: number;
-  /**
-   * A sentence that names the setting behind this limit; an operator changes that setting to give the plugin more time.
-   */
+  /** A sentence that names the setting behind this limit; an operator changes that setting to give the plugin more time. */
   readonly remedy: string;
   readonly killAfterMs: number;
 }
@@ -35,15 +33,12 @@ export type PluginTime = Omit<CallTime, "answerBy">;
 const giveUpMs = 50;
 
 /**
- * How long the bridge waits after SIGKILL when no call waits, in milliseconds; then it gives up on a process that the
- * kernel does not end.
+ * How long the bridge waits after SIGKILL when no call waits, in milliseconds; then it gives up on a process that the kernel does
+ * not end.
  */
 const backgroundGiveUpMs = 1_000;
 
-/**
- * Plans a call that arrives now and has to be answered in `limitMs` milliseconds; Infinity for a call without a
- * deadline.
- */
+/** Plans a call that arrives now and has to be answered in `limitMs` milliseconds; Infinity for a call without a deadline. */
 export function planCall(
   limitMs: number,
   remedy: string,
@@ -83,8 +78,8 @@ export function planBackground(
 }
 
 /**
- * Plans one plugin run that starts now: the chain's deadlines, or earlier ones where the plugin's own `timeoutMs` is
- * shorter (null for none).
+ * Plans one plugin run that starts now: the chain's deadlines, or earlier ones where the plugin's own `timeoutMs` is shorter (null
+ * for none).
  */
 export function planPlugin(chain: PluginTime, timeoutMs: number | null): PluginTime {
   const leftMs = chain.terminateAt.remainingMs();
@@ -115,8 +110,8 @@ export interface EventInfo {
 }
 
 /**
- * When a call's deadline is this much shorter than the runtime's own timeout, in milliseconds, the deadline comes from
- * the runtime's client.
+ * When a call's deadline is this much shorter than the runtime's own timeout, in milliseconds, the deadline comes from the
+ * runtime's client.
  */
 const clientsAreEarlierMs = 20;
 

@@ -34,8 +34,8 @@ export function logRun(log: Log, fields: object, run: InvokeOutcome, adjusted: r
   const durationMs = Math.round(run.durationMs * 1000) / 1000;
   const about = { ...fields, plugin, path, outcome, durationMs, exitCode, signal };
   if (leftGroup !== null) log.info({ ...about, processGroup: leftGroup }, "a plugin left processes running");
-  // Only the keys, since a value may be a secret. When a runtime refuses a field because another NRI plugin set it too,
-  // the runtime's error names the field and the bridge; this line names the legacy plugin.
+  // Only the keys, since a value may be a secret. When a runtime refuses a field because another NRI plugin set it too, the
+  // runtime's error names the field and the bridge; this line names the legacy plugin.
   if (error === null) log.info({ ...about, ...(adjusted.length > 0 ? { adjusts: adjusted } : {}) }, "plugin ran");
   else log.warn({ ...about, error: shorten(error), ...(hint === null ? {} : { hint }) }, "plugin failed");
 }

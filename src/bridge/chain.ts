@@ -48,17 +48,14 @@ export interface ChainCall extends EventInfo {
 
 /** The parts of a chain that the bridge makes while the first plugin's process starts. */
 type Made = Pick<ChainCall, "request" | "target" | "earlierResults">;
-/**
- * A chain whose request does not exist yet. `make` also records it in the ledger, before the first plugin gets the
- * request.
- */
+/** A chain whose request does not exist yet. `make` also records it in the ledger, before the first plugin gets the request. */
 export type PendingChain = Omit<ChainCall, keyof Made> & { readonly make: () => Made };
 
 /** The outcome of a chain. */
 export interface ChainEnd {
   /**
-   * The failure that ended the chain, as `plugin: <type>: <why>` in containerd 1.6's form; undefined without a failure,
-   * or where onFailure says that the call does not fail.
+   * The failure that ended the chain, as `plugin: <type>: <why>` in containerd 1.6's form; undefined without a failure, or where
+   * onFailure says that the call does not fail.
    */
   readonly error: string | undefined;
   /** The results of the plugins that succeeded, in order. */
@@ -100,8 +97,7 @@ export interface ChainOptions {
 export type RunChain = (pending: PendingChain) => Promise<ChainEnd>;
 
 /**
- * Creates the function that runs chains with the configured time, policy, environment and breaker of each plugin, and
- * logs them.
+ * Creates the function that runs chains with the configured time, policy, environment and breaker of each plugin, and logs them.
  */
 export function createRunChain(options: ChainOptions): RunChain {
   const parts = shareParts(options);
@@ -160,8 +156,8 @@ interface Attempt {
 }
 
 /**
- * One chain. For each plugin in order, the chain asks the breaker, opens the cgroup view, runs the plugin and reads its
- * result; each plugin's request carries the results of the plugins before it.
+ * One chain. For each plugin in order, the chain asks the breaker, opens the cgroup view, runs the plugin and reads its result;
+ * each plugin's request carries the results of the plugins before it.
  */
 class Chain {
   private readonly startedAt = monotonicClock();
@@ -170,10 +166,7 @@ class Chain {
   private readonly shown: string[];
   private readonly results: Result[] = [];
   private readonly changes: Change[] = [];
-  /**
-   * The outcome of each plugin that the chain waited for, in order, runs that were skipped included; observers are not
-   * in it.
-   */
+  /** The outcome of each plugin that the chain waited for, in order, runs that were skipped included; observers are not in it. */
   private readonly attempts: Attempt[] = [];
   private readonly observed: Promise<void>[] = [];
   /** The fields that identify this chain in each line of the log. */
@@ -215,8 +208,7 @@ class Chain {
   }
 
   /**
-   * Returns the failure that fails the call, or null. The first failed plugin ends the chain, unless its `onFailure` is
-   * `continue`.
+   * Returns the failure that fails the call, or null. The first failed plugin ends the chain, unless its `onFailure` is `continue`.
    */
   private async runPlugins(): Promise<string | null> {
     const { giveUpAt, remedy } = this.call.time;
@@ -246,8 +238,7 @@ class Chain {
   }
 
   /**
-   * Starts an observer after the answer has left. The chain does not wait for the observer, and later plugins see no
-   * result of it.
+   * Starts an observer after the answer has left. The chain does not wait for the observer, and later plugins see no result of it.
    */
   private observe(turn: Turn): void {
     const { config, observers, log } = this.parts;
@@ -265,9 +256,7 @@ class Chain {
     else this.observed.push(over);
   }
 
-  /**
-   * Asks the plugin's breaker before the run, and reports the run's outcome to the breaker before the next run asks.
-   */
+  /** Asks the plugin's breaker before the run, and reports the run's outcome to the breaker before the next run asks. */
   private async admit(turn: Turn, begin: () => Promise<Attempt>): Promise<Attempt> {
     const { breakers, log } = this.parts;
     const { type, settings } = turn;

@@ -15,10 +15,7 @@ interface Parts extends InvokeContext {
   readonly breakers: Breakers;
 }
 
-/**
- * The next plugin of a chain, whose process the bridge starts before its request exists, where the plugin is certain to
- * run.
- */
+/** The next plugin of a chain, whose process the bridge starts before its request exists, where the plugin is certain to run. */
 export class EarlyPlugin {
   private started: { readonly index: number; readonly process: EarlyStart | undefined } | undefined;
 
@@ -39,8 +36,8 @@ export class EarlyPlugin {
     const isSeen = cgroupSeen({ cgroup: settings.cgroup, phase }) === "capture";
     if (isSeen || breakers.stateOf(plugin.type) !== "closed") return;
     const what = { plugin: plugin.type, conf: plugin.conf, policy: policyOf(settings) };
-    // The first plugin starts off the main thread, which makes that plugin's request meanwhile. While a plugin runs, the
-    // main thread has nothing else to do, so the later ones start on it.
+    // The first plugin starts off the main thread, which makes that plugin's request meanwhile. While a plugin runs, the main
+    // thread has nothing else to do, so the later ones start on it.
     this.started = { index, process: startEarly(what, this.parts, from === 0) };
   }
 

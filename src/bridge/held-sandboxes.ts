@@ -5,10 +5,10 @@ import { backgroundInfo, type EventInfo } from "./call-time.js";
 import type { BridgeParts } from "./lifecycle.js";
 
 /**
- * Sandboxes whose failed create the bridge must not report to the runtime (see mayFail). When a plugin refuses such a
- * sandbox, the bridge delivers the sandbox's delete at once, as the runtime's teardown would have, and holds the
- * sandbox: before each create of one of its containers, the bridge runs the sandbox's create again, and fails the
- * container while that create fails. The ledger keeps the held sandboxes, also after the bridge's end.
+ * Sandboxes whose failed create the bridge must not report to the runtime (see mayFail). When a plugin refuses such a sandbox, the
+ * bridge delivers the sandbox's delete at once, as the runtime's teardown would have, and holds the sandbox: before each create of
+ * one of its containers, the bridge runs the sandbox's create again, and fails the container while that create fails. The ledger
+ * keeps the held sandboxes, also after the bridge's end.
  */
 export class HeldSandboxes {
   /** The sandboxes whose first create still runs, whether the bridge has answered the runtime's call or not. */
@@ -47,8 +47,7 @@ export class HeldSandboxes {
       // An attempt that ran while this one waited for its turn may have succeeded.
       if (!ledger.isRefused(pod.id)) return;
       await this.deleteIfHeld(pod.id);
-      // After this time the bridge could start no plugin, and the ledger would owe a delete for a create that no plugin
-      // saw.
+      // After this time the bridge could start no plugin, and the ledger would owe a delete for a create that no plugin saw.
       if (terminateAt.expired) throw late;
       await this.createNow(pod, info);
     });
@@ -56,8 +55,8 @@ export class HeldSandboxes {
   }
 
   /**
-   * Runs a create and, when the create fails, its delete in one turn, so that the next create follows the delete. The
-   * returned promise settles after the create: no answer waits for the delete.
+   * Runs a create and, when the create fails, its delete in one turn, so that the next create follows the delete. The returned
+   * promise settles after the create: no answer waits for the delete.
    */
   private attempt(pod: Target, create: () => Promise<void>): Promise<void> {
     const { background, ledger, serial } = this.parts;
@@ -78,8 +77,8 @@ export class HeldSandboxes {
   }
 
   /**
-   * Delivers the delete of a held sandbox that an earlier bridge did not deliver, unless the sandbox's create has
-   * succeeded meanwhile.
+   * Delivers the delete of a held sandbox that an earlier bridge did not deliver, unless the sandbox's create has succeeded
+   * meanwhile.
    */
   deleteOwed(id: string): Promise<void> {
     const { background, serial } = this.parts;

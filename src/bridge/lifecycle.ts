@@ -41,23 +41,18 @@ export interface BridgeParts {
   readonly processes: Processes;
   readonly background: BackgroundWork;
   readonly servesSandbox: SandboxRule;
-  /**
-   * Runs the work on one pod or container one after the other: an event and a delete of the bridge's own may come
-   * together.
-   */
+  /** Runs the work on one pod or container one after the other: an event and a delete of the bridge's own may come together. */
   readonly serial: Serial;
   readonly log: Log;
 }
 
-/**
- * At most this many deletes run on after the answer to their call, so that a plugin that hangs cannot fill the node.
- */
+/** At most this many deletes run on after the answer to their call, so that a plugin that hangs cannot fill the node. */
 const mostRunningOn = 16;
 
 /**
- * The v0.1 life of pod sandboxes and containers: a create, updates, and exactly one delete for each create that the
- * bridge attempted, whether the create failed or not. After a kill of the bridge during a delete, the next bridge
- * delivers that delete again.
+ * The v0.1 life of pod sandboxes and containers: a create, updates, and exactly one delete for each create that the bridge
+ * attempted, whether the create failed or not. After a kill of the bridge during a delete, the next bridge delivers that delete
+ * again.
  */
 export class Lifecycle {
   /** The sandboxes whose failed create the bridge must not report to the runtime. */
@@ -99,8 +94,7 @@ export class Lifecycle {
   }
 
   /**
-   * Runs the create of the plugins in phase `create`, before the container exists. Resolves to the changes of the
-   * container.
+   * Runs the create of the plugins in phase `create`, before the container exists. Resolves to the changes of the container.
    * @throws BridgeError PLUGIN_FAILED when a plugin's failure fails the create
    */
   createBefore(target: Target, info: EventInfo): Promise<MergedChange> {
@@ -118,8 +112,8 @@ export class Lifecycle {
     const { records } = this;
     const { config, ledger } = this.parts;
     const isSandbox = target.kind === "sandbox";
-    // Where no plugin has phase create, every plugin has its create at the start. Recording both phases means that a
-    // plugin that a later reload moves to phase create still gets its delete.
+    // Where no plugin has phase create, every plugin has its create at the start. Recording both phases means that a plugin that a
+    // later reload moves to phase create still gets its delete.
     const phases = phase === "start" && !hasCreatePhase(config) ? bothPhases : [phase];
     const conf = records.serves(target)
       ? this.lists.read(isSandbox ? "the create fails" : "no plugin runs for this create", info)
@@ -164,9 +158,9 @@ export class Lifecycle {
   }
 
   /**
-   * Delivers the delete of an attempted create, once. The bridge logs a failure, and teardown goes on. Resolves to the
-   * changes of other containers that the results ask for. The bridge answers the call within the call's time; the
-   * plugins may run on after the answer, for the delete's own time.
+   * Delivers the delete of an attempted create, once. The bridge logs a failure, and teardown goes on. Resolves to the changes of
+   * other containers that the results ask for. The bridge answers the call within the call's time; the plugins may run on after the
+   * answer, for the delete's own time.
    */
   async delete(id: string, info: EventInfo, target?: Target): Promise<MergedChange> {
     const { background, log } = this.parts;
@@ -196,8 +190,8 @@ export class Lifecycle {
   private async deleteInTurn(id: string, info: EventInfo, target: Target | undefined): Promise<MergedChange> {
     const { background, ledger, serial } = this.parts;
     if (target?.kind === "sandbox") {
-      // The containers' deletes come before their pod's: the bridge delivers those still owed, since the runtime may
-      // send no event for them, and waits for those that run.
+      // The containers' deletes come before their pod's: the bridge delivers those still owed, since the runtime may send no event
+      // for them, and waits for those that run.
       await this.deleteAll(this.records.openContainersOf(id), info.event);
       await Promise.all(ledger.containersOf(id).map((container) => serial.run(container, async () => {})));
       // This process is about to end: the next bridge delivers the deletes of these containers and of the pod.
@@ -254,8 +248,7 @@ export class Lifecycle {
 
   /** The plugins that get a delete; undefined when the delete can wait until conf.json is readable again. */
   private deleteList(created: Created, info: EventInfo, target?: Target): ConfigList | undefined {
-    // Since the create, an installer may have given the runtime and the bridge the same conf.json: the runtime then
-    // delivers it.
+    // Since the create, an installer may have given the runtime and the bridge the same conf.json: the runtime then delivers it.
     if (target?.kind === "sandbox" && !this.parts.servesSandbox("delete", target.pod)) return noPlugins;
     // compat: containerd 1.6 never delivered the delete of an event that met an unreadable conf.json. The delete of a
     // held sandbox takes the place of such an event's delete, so it does not wait either.
@@ -296,8 +289,8 @@ export class Lifecycle {
   }
 
   /**
-   * compat: CRI-O sends no event for a container that runc refuses. The next create of a container with the same name
-   * in the same pod shows that the refused container is gone, unless its process is alive.
+   * compat: CRI-O sends no event for a container that runc refuses. The next create of a container with the same name in the same
+   * pod shows that the refused container is gone, unless its process is alive.
    */
   deleteReplaced({ id, sandboxID, container }: Target, event: EventInfo["event"]): void {
     if (container === undefined || container.name === "") return;

@@ -1,8 +1,8 @@
 import { Serial } from "../base/serial.js";
 
 /**
- * The runs of observers (`async: true`): one after the other for one pod or container, in parallel for different ones,
- * and within two limits (runs at a time, runs that wait), so that a slow observer cannot fill the node.
+ * The runs of observers (`async: true`): one after the other for one pod or container, in parallel for different ones, and within
+ * two limits (runs at a time, runs that wait), so that a slow observer cannot fill the node.
  */
 export class Observers {
   private readonly serial = new Serial();
@@ -15,8 +15,8 @@ export class Observers {
   constructor(private readonly limits = { running: 32, waiting: 1000 }) {}
 
   /**
-   * Queues a run. The promise settles when the run has ended. Returns null, and drops the run, when too many runs wait
-   * already; `owed` runs are never dropped.
+   * Queues a run. The promise settles when the run has ended. Returns null, and drops the run, when too many runs wait already;
+   * `owed` runs are never dropped.
    */
   run(id: string, work: () => Promise<unknown>, { owed = false } = {}): Promise<void> | null {
     if (!owed && this.waiting >= this.limits.waiting) return null;

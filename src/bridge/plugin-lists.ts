@@ -18,8 +18,8 @@ export class PluginLists {
   }
 
   /**
-   * Reads conf.json. When conf.json cannot be read, the list is empty with a `fault`, and the log names the
-   * `consequence`. For an event that was answered before it was read, the list is empty: `asksNothing` found no plugin.
+   * Reads conf.json. When conf.json cannot be read, the list is empty with a `fault`, and the log names the `consequence`. For an
+   * event that was answered before it was read, the list is empty: `asksNothing` found no plugin.
    */
   read(consequence: string, { answered }: Pick<EventInfo, "answered">): ReadList {
     const { confFile, log } = this.parts;

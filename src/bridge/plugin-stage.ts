@@ -18,9 +18,9 @@ export interface CgroupStage extends Stage {
 }
 
 /**
- * Opens the view for one plugin run; undefined where the plugin sees the node's cgroups. The view already shows what
- * the earlier plugins of the chain asked for. On a machine that cannot create views, a plugin with `cgroup: auto` runs
- * without one, and the log says so once; a plugin with `cgroup: capture` fails.
+ * Opens the view for one plugin run; undefined where the plugin sees the node's cgroups. The view already shows what the earlier
+ * plugins of the chain asked for. On a machine that cannot create views, a plugin with `cgroup: auto` runs without one, and the log
+ * says so once; a plugin with `cgroup: capture` fails.
  */
 export async function openStage(
   call: ChainCall,
@@ -39,8 +39,8 @@ export async function openStage(
   }
   const { cgroupsPath, resources } = request.spec;
   const soFar = askedResources(changed(), request.id);
-  // During an update, the cgroup does not have the requested values yet, and the runtime will set every value of the
-  // spec afterwards. The view starts from those values, so that each later difference is the plugin's.
+  // During an update, the cgroup does not have the requested values yet, and the runtime will set every value of the spec
+  // afterwards. The view starts from those values, so that each later difference is the plugin's.
   const asked = call.phase === "update" ? layOver(withoutUnset(resources ?? {}), soFar) : soFar;
   // These events come when the cgroup is gone or about to go, so the view shows the values of the request.
   const isGoing = request.state === "delete" || call.event.startsWith("Remove");

@@ -32,8 +32,8 @@ export class Records {
     const created = ledger.record({ ...about, ...(process === undefined ? {} : { process }) }, info);
     // A pod or container that is created again gets a new event for its delete.
     background.waiting.delete(target.id);
-    // The runtime sends an event when a container ends. It sends none when a pause process dies, or when one outlives a
-    // restart of the runtime, so the bridge watches these processes.
+    // The runtime sends an event when a container ends. It sends none when a pause process dies, or when one outlives a restart of
+    // the runtime, so the bridge watches these processes.
     if (target.kind === "sandbox") processes.watch(created);
     return created;
   }
@@ -71,8 +71,8 @@ export class Records {
   }
 
   /**
-   * Records the deferred pods and containers that ran before the bridge as created: they get no create, but a delete.
-   * Other events can run between two records.
+   * Records the deferred pods and containers that ran before the bridge as created: they get no create, but a delete. Other events
+   * can run between two records.
    */
   async adoptListed(): Promise<void> {
     for (const id of [...this.parts.ledger.deferred.keys()]) {

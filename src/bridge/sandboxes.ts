@@ -17,8 +17,8 @@ export interface NativeFacts {
 }
 
 /**
- * Decides whether the bridge serves pod sandboxes or leaves them to a containerd that still runs v0.1 plugins itself,
- * which it does for sandboxes only. If both served them, every plugin would see each sandbox twice.
+ * Decides whether the bridge serves pod sandboxes or leaves them to a containerd that still runs v0.1 plugins itself, which it does
+ * for sandboxes only. If both served them, every plugin would see each sandbox twice.
  *
  * @param native whether the runtime runs v0.1 plugins itself
  * @param sharesConfFile whether the runtime reads the same conf.json as the bridge
@@ -41,24 +41,21 @@ export function decideSandboxes(
 }
 
 /**
- * A text that each Go program with a call of the v0.1 client contains, stripped or not: Go's function table has the
- * name.
+ * A text that each Go program with a call of the v0.1 client contains, stripped or not: Go's function table has the name.
  *
  * compat: containerd 1.6.20, 1.7.24 and 2.1.9 contain this text, once or twice.
  */
 export const v01ClientText = "github.com/containerd/nri.(*Client).InvokeWithSandbox";
 
-/**
- * compat: the last minor version of containerd 2 whose sources are known to call the v0.1 client; deprecated since 2.2.
- */
+/** compat: the last minor version of containerd 2 whose sources are known to call the v0.1 client; deprecated since 2.2. */
 const lastKnownMinor = 4;
 
 /**
- * Whether a runtime runs v0.1 plugins for sandboxes itself. The runtime's program decides; where the bridge cannot read
- * the program, the runtime's version decides.
+ * Whether a runtime runs v0.1 plugins for sandboxes itself. The runtime's program decides; where the bridge cannot read the
+ * program, the runtime's version decides.
  *
- * compat: containerd's sandbox CRI (all of 2.x, 1.7 with ENABLE_CRI_SANDBOXES) still calls the v0.1 client, in its
- * controller `podsandbox` alone.
+ * compat: containerd's sandbox CRI (all of 2.x, 1.7 with ENABLE_CRI_SANDBOXES) still calls the v0.1 client, in its controller
+ * `podsandbox` alone.
  *
  * @param handler the pod's runtime handler; "" for the default one
  */
@@ -76,8 +73,8 @@ export function runsPlugins(
 }
 
 /**
- * Looks at a runtime's process and at the configuration that the runtime was started with. The search of the program
- * runs on while the bridge serves; until the search ends, the runtime's version decides.
+ * Looks at a runtime's process and at the configuration that the runtime was started with. The search of the program runs on while
+ * the bridge serves; until the search ends, the runtime's version decides.
  */
 export async function readNativeFacts(
   name: string,
@@ -101,14 +98,14 @@ export async function readNativeFacts(
 }
 
 /**
- * Whether the bridge serves this event of a pod sandbox. The answer at the create holds for the sandbox's whole life,
- * with one exception: a delete that the runtime has begun to deliver itself since then.
+ * Whether the bridge serves this event of a pod sandbox. The answer at the create holds for the sandbox's whole life, with one
+ * exception: a delete that the runtime has begun to deliver itself since then.
  */
 export type SandboxRule = (event: "create" | "delete", pod: Pick<PodSandbox, "runtimeHandler">) => boolean;
 
 /**
- * The rule for a configuration and a runtime. The facts in `known` may become more exact later. The log says the
- * decision and its reason once for each runtime handler, and again when the decision changes.
+ * The rule for a configuration and a runtime. The facts in `known` may become more exact later. The log says the decision and its
+ * reason once for each runtime handler, and again when the decision changes.
  */
 export function createSandboxRule(
   config: Pick<Config, "sandboxes" | "confFile">,
@@ -127,8 +124,7 @@ export function createSandboxRule(
       if (unsure) log.warn(fields, "serving sandboxes, although the runtime may run their plugins itself");
       else log.info(fields, "sandbox service decided");
     }
-    // The settings `always` and `never` do not change what the bridge owes to earlier sandboxes: it delivers their
-    // deletes.
+    // The settings `always` and `never` do not change what the bridge owes to earlier sandboxes: it delivers their deletes.
     return served || (event === "delete" && config.sandboxes !== "auto");
   };
 }

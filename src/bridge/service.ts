@@ -32,13 +32,12 @@ export interface ServiceOptions {
   /** The settings of the command line's flags first, then those of the environment. */
   readonly flags: PartialConfig;
   /**
-   * The content of the file of `--config`; undefined without the flag: a runtime that launched the bridge sends the
-   * text in Configure.
+   * The content of the file of `--config`; undefined without the flag: a runtime that launched the bridge sends the text in
+   * Configure.
    */
   readonly file: PartialConfig | undefined;
   /**
-   * Why neither the flags nor the file can be used. The bridge refuses creates with this text until a reload brings a
-   * valid file.
+   * Why neither the flags nor the file can be used. The bridge refuses creates with this text until a reload brings a valid file.
    */
   readonly fault?: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -46,14 +45,11 @@ export interface ServiceOptions {
   readonly spawner: Starter;
   readonly cgroups: Cgroups;
   /**
-   * Called when a chain has ended, with a function that returns the types of all plugins of conf.json: the bridge may
-   * start plugin processes ahead of the next event now.
+   * Called when a chain has ended, with a function that returns the types of all plugins of conf.json: the bridge may start plugin
+   * processes ahead of the next event now.
    */
   readonly afterChain?: (types: () => readonly string[]) => void;
-  /**
-   * Opens the journal for the ledger of one runtime. Resolves to undefined where nothing is kept after the bridge's
-   * end.
-   */
+  /** Opens the journal for the ledger of one runtime. Resolves to undefined where nothing is kept after the bridge's end. */
   readonly openJournal: (
     config: Config,
     runtime: RuntimeInfo,
@@ -82,19 +78,17 @@ interface Configured {
 }
 
 /**
- * compat: dockerd has no pods: it presents each container as its own pod, and sends CreateContainer and Synchronize
- * only (moby daemon/internal/nri). It gives no cgroupsPath either, so a plugin that needs to see a cgroup fails.
+ * compat: dockerd has no pods: it presents each container as its own pod, and sends CreateContainer and Synchronize only (moby
+ * daemon/internal/nri). It gives no cgroupsPath either, so a plugin that needs to see a cgroup fails.
  */
 const podless = "docker";
 
-/**
- * In milliseconds: a runtime that launched the bridge and has not sent Synchronize by then never does (containerd 1.7).
- */
+/** In milliseconds: a runtime that launched the bridge and has not sent Synchronize by then never does (containerd 1.7). */
 const reconcileAfterMs = 3_000;
 
 /**
- * The bridge as it runs on a node. The service builds a bridge when the runtime sends Configure, and builds a new one
- * after a reconnect or a reload; the ledger, breakers and background work carry over.
+ * The bridge as it runs on a node. The service builds a bridge when the runtime sends Configure, and builds a new one after a
+ * reconnect or a reload; the ledger, breakers and background work carry over.
  */
 export class Service {
   private readonly ledger = new Ledger();
@@ -152,8 +146,7 @@ export class Service {
   }
 
   /**
-   * Replaces the whole configuration file's settings. Resolves to whether the bridge now needs other events from the
-   * runtime.
+   * Replaces the whole configuration file's settings. Resolves to whether the bridge now needs other events from the runtime.
    * @throws BridgeError CONFIG when the settings cannot be used; the earlier settings stay in force
    */
   reload(file: PartialConfig): Promise<{ readonly eventsChanged: boolean }> {
@@ -181,16 +174,16 @@ export class Service {
   }
 
   /**
-   * The process is about to end: from now on the bridge starts no delete that no call waits for. The next bridge
-   * delivers those deletes from the journal; without a journal (`state: memory`) this bridge still delivers them.
+   * The process is about to end: from now on the bridge starts no delete that no call waits for. The next bridge delivers those
+   * deletes from the journal; without a journal (`state: memory`) this bridge still delivers them.
    */
   stopping(): void {
     this.background.stopping = this.built?.config.state !== "memory";
   }
 
   /**
-   * The caller kills the plugins that still run and starts no more. The ledger does not count their deletes as
-   * delivered, and the next bridge delivers these deletes again.
+   * The caller kills the plugins that still run and starts no more. The ledger does not count their deletes as delivered, and the
+   * next bridge delivers these deletes again.
    */
   abandon(): void {
     this.background.abandoned = true;
@@ -210,9 +203,7 @@ export class Service {
     return {
       remembered: size,
       withoutPlugins: adopted,
-      /**
-       * Plugin types that conf.json lists: undefined when conf.json cannot be read, empty before the first Configure.
-       */
+      /** Plugin types that conf.json lists: undefined when conf.json cannot be read, empty before the first Configure. */
       plugins: built === undefined ? [] : typesOf(built.confFile),
       /** The reasons why plugins do not run, each in a few words. */
       notices: [
@@ -247,8 +238,8 @@ export class Service {
   }
 
   /**
-   * Answers Configure from the settings alone. Everything slow (reading files, finding the runtime's process, building
-   * the bridge) starts after the answer, and the runtime's next calls wait for the new bridge.
+   * Answers Configure from the settings alone. Everything slow (reading files, finding the runtime's process, building the bridge)
+   * starts after the answer, and the runtime's next calls wait for the new bridge.
    *
    * compat: containerd 1.7 ends when a plugin that it launched does not answer in time.
    */
@@ -330,8 +321,8 @@ export class Service {
   }
 
   /**
-   * Searches for the runtime's process without a time limit. On a slow machine the search within Configure's time finds
-   * nothing, and until the next Configure both the runtime and the bridge would run plugins for each sandbox.
+   * Searches for the runtime's process without a time limit. On a slow machine the search within Configure's time finds nothing,
+   * and until the next Configure both the runtime and the bridge would run plugins for each sandbox.
    */
   private async findLater(configured: Configured): Promise<void> {
     const peer = await this.options.findPeer(configured.runtime, Infinity);
@@ -371,9 +362,8 @@ function typesOf(confFile: ConfFile): string[] | undefined {
 }
 
 /**
- * Serves a runtime while the bridge's configuration is wrong: it fails each create and keeps the connection. Where the
- * runtime must not get an error for a sandbox (mayFail), the ledger holds the sandbox until the configuration is valid
- * again.
+ * Serves a runtime while the bridge's configuration is wrong: it fails each create and keeps the connection. Where the runtime must
+ * not get an error for a sandbox (mayFail), the ledger holds the sandbox until the configuration is valid again.
  */
 export function createRefusingBridge(reason: string, ledger = new Ledger()): PluginHandlers {
   const spec: Spec = { resources: null, namespaces: {}, cgroupsPath: "", annotations: {} };

@@ -11,8 +11,8 @@ import type { Spec } from "../v01/types.js";
 export type SpecOf = (target: Target, parent?: number) => Spec;
 
 /**
- * Takes the spec from the OCI bundle where the bridge can read it, since containerd 1.6 sent its plugins the bundle's
- * values, and from the event otherwise. The log says once for each of these sources that it is in use, and why.
+ * Takes the spec from the OCI bundle where the bridge can read it, since containerd 1.6 sent its plugins the bundle's values, and
+ * from the event otherwise. The log says once for each of these sources that it is in use, and why.
  */
 export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): SpecOf {
   const infoOnce = sayOnce((fields, sentence) => log.info(fields, sentence));

@@ -27,16 +27,16 @@ export interface Cgroups {
   /** Whether the bridge can make captured views on this machine. Never rejects. */
   privilege(): Promise<Privilege>;
   /**
-   * Opens a private view of a container's cgroup. The view shows the real cgroup's values, or `resources` where the
-   * container has no cgroup yet; `asked` replaces both.
+   * Opens a private view of a container's cgroup. The view shows the real cgroup's values, or `resources` where the container has
+   * no cgroup yet; `asked` replaces both.
    * @throws BridgeError CGROUP_VIEW when no view can be made, ADJUSTMENT when the cgroup cannot be found or opened
    */
   openView(of: ViewOf): Promise<View>;
   /** Makes the first view ahead of time, so that no event waits for a view. Never rejects. */
   warm(): Promise<void>;
   /**
-   * Applies changes, and texts for files of cgroup v1, to a container's real cgroup: all of them or none. Returns null,
-   * or why the bridge cannot apply them.
+   * Applies changes, and texts for files of cgroup v1, to a container's real cgroup: all of them or none. Returns null, or why the
+   * bridge cannot apply them.
    */
   apply(changes: LinuxResources, files: readonly CgroupWrite[], of: CgroupOf): string | null;
   close(): Promise<void>;
@@ -128,8 +128,8 @@ export function createNodeCgroups({
 }
 
 /**
- * The cgroups for the replay of a recording, whose containers do not exist here. The bridge makes views, which touch no
- * real cgroup, and applies nothing.
+ * The cgroups for the replay of a recording, whose containers do not exist here. The bridge makes views, which touch no real
+ * cgroup, and applies nothing.
  */
 export function createRecordedCgroups(): Cgroups {
   const node = createNodeCgroups({ version: "unknown" });

@@ -10,8 +10,8 @@ export type CgroupWrite = Readonly<Record<"controller" | "file" | "value", strin
 type Opened = Readonly<{ path: string; directory: number }>;
 
 /**
- * A container's real cgroup. For each controller that the bridge asks for, opens the cgroup's directory in the
- * controller's v1 hierarchy if one is mounted, else in the v2 hierarchy.
+ * A container's real cgroup. For each controller that the bridge asks for, opens the cgroup's directory in the controller's v1
+ * hierarchy if one is mounted, else in the v2 hierarchy.
  */
 export class ContainerCgroup {
   /** The paths that the cgroup may have below a mount, the likeliest first. */
@@ -31,17 +31,12 @@ export class ContainerCgroup {
     this.paths = [...new Set([resolveCgroupsPath(cgroupsPath), ...literalPaths(cgroupsPath, procCgroup)])];
   }
 
-  /**
-   * The cgroup version of a controller's hierarchy; undefined if no cgroup file system is mounted for the controller.
-   */
+  /** The cgroup version of a controller's hierarchy; undefined if no cgroup file system is mounted for the controller. */
   versionOf(controller: string): 1 | 2 | undefined {
     return this.mountOf(controller)?.version;
   }
 
-  /**
-   * The text of a file without its last newline, "" for a write-only file; undefined if the file or the cgroup does not
-   * exist.
-   */
+  /** The text of a file without its last newline, "" for a write-only file; undefined if the file or the cgroup does not exist. */
   read(controller: string, file: string): string | undefined {
     const directory = this.open(controller)?.directory;
     if (directory === undefined) return undefined;
@@ -59,8 +54,8 @@ export class ContainerCgroup {
   }
 
   /**
-   * Writes a value to a file, each line of the value in a write of its own. Returns null, or why the write failed.
-   * compat: opencontainers/cgroups WriteFileByLine. A file with a line for each device takes one line in a write.
+   * Writes a value to a file, each line of the value in a write of its own. Returns null, or why the write failed. compat:
+   * opencontainers/cgroups WriteFileByLine. A file with a line for each device takes one line in a write.
    */
   write({ controller, file, value }: CgroupWrite): string | null {
     const directory = this.open(controller)?.directory ?? -1;
@@ -112,25 +107,20 @@ const hints: Readonly<Record<string, string>> = {
 };
 
 /**
- * A mounted cgroup file system. `root`: the directory of the file system that is mounted at `point`: `/`, or another
- * directory if the bridge runs in a container.
+ * A mounted cgroup file system. `root`: the directory of the file system that is mounted at `point`: `/`, or another directory if
+ * the bridge runs in a container.
  */
 export interface CgroupMount extends Pick<Mount, "point" | "root"> {
   readonly version: 1 | 2;
 }
 
-/**
- * The machine's cgroup mounts, those of v1 keyed by controller. On a hybrid host some controllers are on v1, the rest
- * on v2.
- */
+/** The machine's cgroup mounts, those of v1 keyed by controller. On a hybrid host some controllers are on v1, the rest on v2. */
 export interface CgroupMounts {
   readonly v1: ReadonlyMap<string, CgroupMount>;
   readonly v2: CgroupMount | undefined;
 }
 
-/**
- * Finds the cgroup mounts in the text of /proc/self/mountinfo; of several mounts for one controller the first counts.
- */
+/** Finds the cgroup mounts in the text of /proc/self/mountinfo; of several mounts for one controller the first counts. */
 export function parseCgroupMounts(mountinfo: string): CgroupMounts {
   const v1 = new Map<string, CgroupMount>();
   let v2: CgroupMount | undefined;
@@ -143,8 +133,7 @@ export function parseCgroupMounts(mountinfo: string): CgroupMounts {
 }
 
 /**
- * Opens a cgroup's directory, name by name and never through a symbolic link; undefined if the directory does not
- * exist.
+ * Opens a cgroup's directory, name by name and never through a symbolic link; undefined if the directory does not exist.
  * @throws BridgeError ADJUSTMENT when the path is not below the mount's root, or the directory cannot be opened
  */
 function openCgroup({ root, point }: CgroupMount, path: string): Opened | undefined {
@@ -170,9 +159,8 @@ function openCgroup({ root, point }: CgroupMount, path: string): Opened | undefi
 }
 
 /**
- * The directory that a cgroupsPath means, as a path below a cgroup mount, with a leading slash.
- * compat: `slice:prefix:name` is systemd's unit `prefix-name.scope`, or `name` if `name` is a slice (runc
- * libcontainer/specconv).
+ * The directory that a cgroupsPath means, as a path below a cgroup mount, with a leading slash. compat: `slice:prefix:name` is
+ * systemd's unit `prefix-name.scope`, or `name` if `name` is a slice (runc libcontainer/specconv).
  * @throws BridgeError ADJUSTMENT when the path names no cgroup, or leads outside the mount
  */
 export function resolveCgroupsPath(cgroupsPath: string): string {
@@ -185,9 +173,8 @@ export function resolveCgroupsPath(cgroupsPath: string): string {
 }
 
 /**
- * Further directories that a cgroupsPath without a leading slash may mean.
- * compat: runc's cgroupfs driver takes `slice:prefix:name` literally, and puts a path without a leading slash below
- * runc's own cgroup (opencontainers/cgroups fs/paths.go).
+ * Further directories that a cgroupsPath without a leading slash may mean. compat: runc's cgroupfs driver takes `slice:prefix:name`
+ * literally, and puts a path without a leading slash below runc's own cgroup (opencontainers/cgroups fs/paths.go).
  */
 function literalPaths(cgroupsPath: string, procCgroup: string): string[] {
   if (cgroupsPath.startsWith("/")) return [];

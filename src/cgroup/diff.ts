@@ -27,31 +27,27 @@ const full =
   "the view is full, and the last writes may be missing: write nothing but values there, or set `cgroup: host`";
 
 const untouchedMs = untouchedTime * 1000;
-/**
- * The most bytes that a kernel file takes in one write (kernfs: a page), and that a FIFO of device rules holds
- * (pipe(7)).
- */
+/** The most bytes that a kernel file takes in one write (kernfs: a page), and that a FIFO of device rules holds (pipe(7)). */
 const maxContentBytes = 4096;
 const maxRuleBytes = 64 * 1024;
 
 /**
- * Finds what a plugin wrote into its view, by a comparison with the seed: one fstat for each file, and one statfs,
- * whose number of free inodes shows whether the plugin made new files.
+ * Finds what a plugin wrote into its view, by a comparison with the seed: one fstat for each file, and one statfs, whose number of
+ * free inodes shows whether the plugin made new files.
  */
 export function collectChanges(input: CaptureInput) {
   const { tree, cgroupsPath, seed, place, parents } = input;
   const root = `/proc/self/fd/${tree.root}`;
-  // `resources`: writes that NRI, or in phase start the bridge, can apply. `files`: writes to files of the real cgroup
-  // v1, in the order of the writes.
+  // `resources`: writes that NRI, or in phase start the bridge, can apply. `files`: writes to files of the real cgroup v1, in the
+  // order of the writes.
   const resources: LinuxResources = {};
   const files: CgroupWrite[] = [];
-  // Sentences with reasons. `errors`: writes that no kernel accepts. `lost`: writes that neither NRI nor the bridge can
-  // apply.
+  // Sentences with reasons. `errors`: writes that no kernel accepts. `lost`: writes that neither NRI nor the bridge can apply.
   const errors: string[] = [];
   const lost: string[] = [];
   const isUntouched = (descriptor: number) => fstatSync(descriptor).mtimeMs === untouchedMs;
-  // If a directory's mtime is untouched, the plugin has added, removed and replaced no file there, so the bridge's open
-  // descriptors are still the directory's files.
+  // If a directory's mtime is untouched, the plugin has added, removed and replaced no file there, so the bridge's open descriptors
+  // are still the directory's files.
   const sameDirectories = new Set(
     [...tree.directories.keys()].filter((name) => isUntouched(tree.directories.get(name) ?? -1)),
   );
@@ -89,8 +85,7 @@ export function collectChanges(input: CaptureInput) {
 type Touched = SeedFile & { readonly path: string; readonly stats: Stats | undefined };
 
 /**
- * The lines that the plugin wrote to a file and that the file did not have before, as a value; undefined if there are
- * none.
+ * The lines that the plugin wrote to a file and that the file did not have before, as a value; undefined if there are none.
  * @throws Error when the kernel would refuse the write, when the written value is ambiguous, or when the file is gone
  */
 function readChange(one: Touched, tree: Keeper): string | undefined {
@@ -166,9 +161,7 @@ export function readWritten(
   return !replaced && !byLine && isWrittenOver(seed, content) ? overlay(seed, content) : lastWrite(content, byLine);
 }
 
-/**
- * Whether the plugin wrote over the seed without truncation: only then does the file have the seed's length and end.
- */
+/** Whether the plugin wrote over the seed without truncation: only then does the file have the seed's length and end. */
 function isWrittenOver(seed: string, content: string): boolean {
   return content.length === seed.length && seed.length > 1 && content.slice(-2) === seed.slice(-2);
 }

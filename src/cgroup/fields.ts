@@ -28,13 +28,13 @@ interface OnV2 {
 }
 
 /**
- * What a write to a file affects, and where the write can take effect: in phase start in the container's real cgroup,
- * in the other phases through what NRI hands to the runtime.
+ * What a write to a file affects, and where the write can take effect: in phase start in the container's real cgroup, in the other
+ * phases through what NRI hands to the runtime.
  */
 export interface Carried {
   /**
-   * `field`: the file stands for a field of LinuxResources. `setting`: for another setting. `reset`: a write resets a
-   * counter. `process`: the file takes a pid or a process's descriptor. `read`: the file is read-only.
+   * `field`: the file stands for a field of LinuxResources. `setting`: for another setting. `reset`: a write resets a counter.
+   * `process`: the file takes a pid or a process's descriptor. `read`: the file is read-only.
    */
   readonly kind: "field" | "setting" | "reset" | "process" | "read";
   readonly phases: readonly Phase[];
@@ -68,9 +68,7 @@ export interface Place {
   readonly version: 1 | 2 | "unknown";
 }
 
-/**
- * What becomes of a plugin's write: a change of resources, a text for the real file, nothing, or why the write is lost.
- */
+/** What becomes of a plugin's write: a change of resources, a text for the real file, nothing, or why the write is lost. */
 export type Fate = "resources" | "file" | "none" | { readonly lost: string };
 
 /** What becomes of a plugin's write to a file. `isReal`: the container's real cgroup has this file of v1. */
@@ -96,8 +94,8 @@ const realTime = { kind: "field", phases: ["create", "start"], only: 1 } as cons
 const startOnly = { kind: "field", phases: ["start"] } as const satisfies Carried;
 const startOnV1 = { kind: "field", phases: ["start"], only: 1 } as const satisfies Carried;
 
-// The formats, ranges and defaults below are those of the kernel's Documentation/admin-guide/cgroup-v1,
-// kernel/sched/core.c, mm/memcontrol-v1.c, mm/page_counter.c, kernel/cgroup/pids.c and a cgroup v1 of Linux 6.18.
+// The formats, ranges and defaults below are those of the kernel's Documentation/admin-guide/cgroup-v1, kernel/sched/core.c,
+// mm/memcontrol-v1.c, mm/page_counter.c, kernel/cgroup/pids.c and a cgroup v1 of Linux 6.18.
 
 export const line = (value: string): string => (value === "" ? "" : `${value}\n`);
 
@@ -234,8 +232,8 @@ function cpuMax(read: ReadText): readonly (string | undefined)[] {
 }
 
 /**
- * compat: the kernel's page_counter_memparse takes -1 as the only negative number, and a number beyond the largest
- * limit as the largest limit, which means none.
+ * compat: the kernel's page_counter_memparse takes -1 as the only negative number, and a number beyond the largest limit as the
+ * largest limit, which means none.
  */
 function parseLimit(text: string, largest: bigint, none: bigint): Parsed {
   const size = text === "-1" ? largest : parseSize(text);
@@ -249,10 +247,7 @@ const low: OnV2 = {
   get: (read) => (read("memory.low") === "0" ? undefined : read("memory.low")),
 };
 
-/**
- * The limit of memory and swap together, as cgroup v1 counts; undefined if v2's memory.max or memory.swap.max does not
- * exist.
- */
+/** The limit of memory and swap together, as cgroup v1 counts; undefined if v2's memory.max or memory.swap.max does not exist. */
 function swapLimit(read: ReadText): string | undefined {
   const [present, swap] = [read("memory.max"), read("memory.swap.max")];
   if (present === undefined || swap === undefined) return undefined;
@@ -260,8 +255,8 @@ function swapLimit(read: ReadText): string | undefined {
 }
 
 /**
- * Converts a limit of memory and swap together to v2's limit of swap.
- * compat: runc writes memory+swap minus memory, because v2 counts swap alone; -1 stays no limit.
+ * Converts a limit of memory and swap together to v2's limit of swap. compat: runc writes memory+swap minus memory, because v2
+ * counts swap alone; -1 stays no limit.
  */
 function swapMax(asked: string, read: ReadText, changes: LinuxResources): Converted {
   const present = read("memory.max");
@@ -364,9 +359,7 @@ function hugetlb({ name, bytes }: Machine["hugepages"][number]): V1File {
   return file("hugetlb", `${name}.limit_in_bytes`, hugepageLimit(name), everywhere, `${largest}`, parse, more);
 }
 
-/**
- * The v1 files for fields that a real cgroup, v1 or v2, has too, with this machine's CPUs, memory nodes and huge pages.
- */
+/** The v1 files for fields that a real cgroup, v1 or v2, has too, with this machine's CPUs, memory nodes and huge pages. */
 export function fieldFiles({ cpus, mems, hugepages }: Machine): readonly V1File[] {
   return [...files, cpuset("cpus", cpus), cpuset("mems", mems), ...hugepages.map(hugetlb)];
 }

@@ -18,8 +18,8 @@ const fillAfterMs = 50;
 const maxCount = 4;
 
 /**
- * A reserve of empty views that the bridge makes ahead of time. When a run finds the reserve empty, the bridge holds
- * one view more from then on, up to maxCount.
+ * A reserve of empty views that the bridge makes ahead of time. When a run finds the reserve empty, the bridge holds one view more
+ * from then on, up to maxCount.
  */
 export class Reserves {
   private readonly waiting: Promise<Keeper | undefined>[] = [];
@@ -76,9 +76,9 @@ export class Reserves {
 const tmpfsOptions = `size=${4 << 20},nr_inodes=2048,mode=755,nosuid,nodev,noexec`;
 
 /**
- * The keeper's shell script: mounts the tmpfs, writes the tree and waits for the end of its stdin. Positional
- * parameters: a name and a content for each file. Without parameters the script only tries what a view needs: bind
- * mounts over /proc and nsenter. The kernel removes the mounts with the last process of their namespace.
+ * The keeper's shell script: mounts the tmpfs, writes the tree and waits for the end of its stdin. Positional parameters: a name
+ * and a content for each file. Without parameters the script only tries what a view needs: bind mounts over /proc and nsenter. The
+ * kernel removes the mounts with the last process of their namespace.
  */
 const keeperScript = [
   "umask 022",
@@ -93,8 +93,8 @@ const keeperScript = [
 ].join("\n");
 
 /**
- * The directories of the system's own programs, in which the bridge looks for its tools: never the PATH of plugins,
- * which leads to programs that plugins install.
+ * The directories of the system's own programs, in which the bridge looks for its tools: never the PATH of plugins, which leads to
+ * programs that plugins install.
  */
 export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -104,34 +104,23 @@ export function findTool(name: string, path = systemPath): string | undefined {
 }
 
 /**
- * A shell that can set argv[0] of the program that it becomes by exec. The options keep bash from reading start-up
- * files, and functions from its environment.
+ * A shell that can set argv[0] of the program that it becomes by exec. The options keep bash from reading start-up files, and
+ * functions from its environment.
  */
 export function namingShell(): readonly [path: string, ...args: string[]] {
   const bash = findTool("bash");
   return bash === undefined ? ["/bin/sh"] : [bash, "--norc", "-p"];
 }
 
-/**
- * Descriptors by which the bridge fills and reads a view, so that no link that a plugin makes leads the bridge
- * elsewhere.
- */
+/** Descriptors by which the bridge fills and reads a view, so that no link that a plugin makes leads the bridge elsewhere. */
 interface Tree {
-  /**
-   * The view's cgroupRoot. By this descriptor the bridge can read the tree even after every process of the view has
-   * ended.
-   */
+  /** The view's cgroupRoot. By this descriptor the bridge can read the tree even after every process of the view has ended. */
   readonly root: number;
   /** The container's directory in each hierarchy. The descriptor follows the directory when the bridge moves it. */
   readonly directories: ReadonlyMap<string, number>;
-  /**
-   * Files, and FIFOs, in which the bridge is the reader that a write waits for; keyed by the path that the keeper made.
-   */
+  /** Files, and FIFOs, in which the bridge is the reader that a write waits for; keyed by the path that the keeper made. */
   readonly files: ReadonlyMap<string, number>;
-  /**
-   * The inode number of the newest file that the bridge made. tmpfs counts up: a file that a plugin makes has a higher
-   * number.
-   */
+  /** The inode number of the newest file that the bridge made. tmpfs counts up: a file that a plugin makes has a higher number. */
   readonly lastInode: number;
 }
 
@@ -156,8 +145,8 @@ export async function startKeeper(files: readonly TreeFile[], path = systemPath,
     cwd: "/",
     env: { PATH: systemPath, LC_ALL: "C" },
     stdio: ["pipe", "pipe", "pipe"],
-    // The keeper is not in the process group of the bridge's terminal: an interrupt must not end the keeper, since the
-    // bridge still needs the tree then.
+    // The keeper is not in the process group of the bridge's terminal: an interrupt must not end the keeper, since the bridge still
+    // needs the tree then.
     detached: true,
   });
   let complaint = "";
@@ -197,8 +186,8 @@ export async function startKeeper(files: readonly TreeFile[], path = systemPath,
 }
 
 /**
- * Opens the directories and files of a new view, and makes the links beside the hierarchies: the keeper's shell would
- * start a program for each link. @param opened receives every open descriptor
+ * Opens the directories and files of a new view, and makes the links beside the hierarchies: the keeper's shell would start a
+ * program for each link. @param opened receives every open descriptor
  */
 function openTree(path: string, names: readonly string[], opened: number[]): Tree {
   const open = (name: string, flags: number): number => {

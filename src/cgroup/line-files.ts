@@ -48,8 +48,8 @@ function linesOf(text = ""): Map<string, string> {
 const onV2 = { kind: "field", phases: ["create", "start", "update"], only: 2 } as const satisfies Carried;
 
 /**
- * A v1 file with a value for each device, which cgroup v2 has as part of the device's line in `v2`. NRI hands that file
- * on in `unified`.
+ * A v1 file with a value for each device, which cgroup v2 has as part of the device's line in `v2`. NRI hands that file on in
+ * `unified`.
  * @param get returns the v1 value that a v2 line holds; the line comes without its device
  * @param set returns a v2 line, without its device, into which it has put a v1 value
  */
@@ -96,10 +96,7 @@ function throttle(name: string): V1File {
   );
 }
 
-/**
- * Two v1 files: the weight of a cgroup, which is the line `default` in v2's io.weight, and the weights for single
- * devices.
- */
+/** Two v1 files: the weight of a cgroup, which is the line `default` in v2's io.weight, and the weights for single devices. */
 function weights(file: string, least: bigint, unset: string): readonly V1File[] {
   const isUnset = (text: string) => text === "0" || text === "default";
   const expected = `from ${least} to 1000`;

@@ -3,10 +3,7 @@ import { attempt } from "../base/errors.js";
 
 export type Machine = Readonly<ReturnType<typeof readMachine>>;
 
-/**
- * Reads this machine's CPUs, memory nodes and huge page sizes. Lists that the bridge cannot read become one CPU and one
- * node.
- */
+/** Reads this machine's CPUs, memory nodes and huge page sizes. Lists that the bridge cannot read become one CPU and one node. */
 export function readMachine() {
   const hugepages = (attempt(() => readdirSync("/sys/kernel/mm/hugepages")) ?? [])
     .flatMap((name) => /^hugepages-(\d+)kB$/.exec(name)?.[1] ?? [])
@@ -21,8 +18,7 @@ export function readMachine() {
 }
 
 /**
- * A huge page size as the kernel spells it in the names of hugetlb files: in the largest of GB, MB and KB that divides
- * the size.
+ * A huge page size as the kernel spells it in the names of hugetlb files: in the largest of GB, MB and KB that divides the size.
  */
 function formatHugepage(bytes: bigint): string {
   if (bytes >= 1n << 30n) return `${bytes >> 30n}GB`;
@@ -36,8 +32,8 @@ function readList(path: string): Indexes {
 }
 
 /**
- * The text of a write to a cgroup file in one normal spelling (decimal numbers, `-1` for no limit, lists as the kernel
- * prints them), or why the kernel would refuse the text.
+ * The text of a write to a cgroup file in one normal spelling (decimal numbers, `-1` for no limit, lists as the kernel prints
+ * them), or why the kernel would refuse the text.
  */
 export type Parsed = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly reason: string };
 
@@ -61,8 +57,8 @@ function toBigInt(text: string): bigint {
 }
 
 /**
- * Parses an unsigned number as the kernel's kstrtoull does with base 0: decimal, 0x hex, octal after a leading 0; no
- * suffix. Undefined for any other text.
+ * Parses an unsigned number as the kernel's kstrtoull does with base 0: decimal, 0x hex, octal after a leading 0; no suffix.
+ * Undefined for any other text.
  */
 export function parseUnsigned(text: string): bigint | undefined {
   const [, found] = unsigned.exec(text) ?? [];
@@ -79,8 +75,8 @@ export function parseSigned(text: string): bigint | undefined {
 }
 
 /**
- * Parses a size as the kernel's memparse does: a number with at most one suffix of K M G T P E. Undefined for any other
- * text, and past 64 bits, where the kernel wraps around.
+ * Parses a size as the kernel's memparse does: a number with at most one suffix of K M G T P E. Undefined for any other text, and
+ * past 64 bits, where the kernel wraps around.
  */
 export function parseSize(text: string): bigint | undefined {
   const [, found, suffix = ""] = size.exec(text) ?? [];
@@ -92,8 +88,8 @@ export function parseSize(text: string): bigint | undefined {
 export type Indexes = readonly number[];
 
 /**
- * Parses a list as the kernel's bitmap_parselist does: `0-3,8`, `0-15:2/4` (2 of every 4), `all`, `N` for the index
- * `last`. Undefined for any other text, and for an index above `last`.
+ * Parses a list as the kernel's bitmap_parselist does: `0-3,8`, `0-15:2/4` (2 of every 4), `all`, `N` for the index `last`.
+ * Undefined for any other text, and for an index above `last`.
  */
 export function parseList(text: string, last: number): Indexes | undefined {
   const found = new Set<number>();

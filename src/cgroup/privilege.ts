@@ -2,8 +2,8 @@ import { errorText } from "../base/errors.js";
 import { findTool, startKeeper, systemPath } from "./keeper.js";
 
 /**
- * Whether the bridge can make captured views here. `unproven`: the error of a trial that failed for a reason that may
- * be temporary; then only a real view shows whether the machine allows views.
+ * Whether the bridge can make captured views here. `unproven`: the error of a trial that failed for a reason that may be temporary;
+ * then only a real view shows whether the machine allows views.
  */
 export type Privilege =
   | { readonly ok: true; readonly unproven?: string }
@@ -16,10 +16,10 @@ export type Privilege =
 const denials = /not permitted|denied|EPERM|EACCES|ENOENT|not found/i;
 
 /**
- * Tries to make an empty view, since seccomp, AppArmor and SELinux can forbid what capabilities allow. The trial takes
- * some 10 ms and leaves nothing behind. Never rejects.
- * @param withinMs the time limit of the trial, for which a call of the runtime may wait; a machine that takes longer is
- * busy, which does not mean that it forbids views
+ * Tries to make an empty view, since seccomp, AppArmor and SELinux can forbid what capabilities allow. The trial takes some 10 ms
+ * and leaves nothing behind. Never rejects.
+ * @param withinMs the time limit of the trial, for which a call of the runtime may wait; a machine that takes longer is busy, which
+ * does not mean that it forbids views
  */
 export async function checkPrivilege({ path = systemPath, withinMs = 500 } = {}): Promise<Privilege> {
   const denied = (reason: string, why: string) =>

@@ -27,10 +27,9 @@ export function readFiles(cgroup: ContainerCgroup, spec: LinuxResources, machine
 }
 
 /**
- * Applies changes to a container's real cgroup: all of them or none. For cgroup v2 the bridge converts values as runc
- * does. Returns a text for each change that the bridge cannot apply; an empty list is a success.
- * @param specShares cpu.shares of the container's spec: with the present weight they show how the runtime converts
- * shares
+ * Applies changes to a container's real cgroup: all of them or none. For cgroup v2 the bridge converts values as runc does. Returns
+ * a text for each change that the bridge cannot apply; an empty list is a success.
+ * @param specShares cpu.shares of the container's spec: with the present weight they show how the runtime converts shares
  * @throws BridgeError ADJUSTMENT when the cgroup cannot be opened
  */
 export function applyChanges(
@@ -88,8 +87,8 @@ function undoing({ text, ...write }: CgroupWrite & { readonly text: string }): C
 }
 
 /**
- * Makes the writes and returns the faults of those that fail. The kernel checks some values against others, such as a
- * quota against the period, so the bridge tries a refused write again after the others.
+ * Makes the writes and returns the faults of those that fail. The kernel checks some values against others, such as a quota against
+ * the period, so the bridge tries a refused write again after the others.
  */
 function writeAll(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): string[] {
   const refused = writes.map((write) => ({ write, fault: cgroup.write(write) })).filter(({ fault }) => fault !== null);
@@ -99,8 +98,8 @@ function writeAll(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): stri
 }
 
 /**
- * The present text of a file, in the form in which the bridge can write it back. The files of device rules are
- * write-only: for them the text is that of devices.list.
+ * The present text of a file, in the form in which the bridge can write it back. The files of device rules are write-only: for them
+ * the text is that of devices.list.
  */
 function presentText(cgroup: ContainerCgroup, { controller, file }: CgroupWrite): string {
   const text = cgroup.read(controller, controller === "devices" ? "devices.list" : file) ?? "";
@@ -108,8 +107,8 @@ function presentText(cgroup: ContainerCgroup, { controller, file }: CgroupWrite)
 }
 
 /**
- * For files with a line for each device: the text that removes a device's line. A write of the file's former text does
- * not remove a line (cgroup-v2.rst, block/blk-throttle.c, blk-iolatency.c).
+ * For files with a line for each device: the text that removes a device's line. A write of the file's former text does not remove a
+ * line (cgroup-v2.rst, block/blk-throttle.c, blk-iolatency.c).
  */
 const unsetLines: readonly (readonly [file: RegExp, line: string])[] = [
   [/^io\.max$/, "rbps=max wbps=max riops=max wiops=max"],

@@ -5,10 +5,7 @@ import type { V1File } from "./fields.js";
 import { formatList, type Machine } from "./machine.js";
 import { cgroupRoot, hierarchies, v1Files } from "./v1-files.js";
 
-/**
- * A file of the container's cgroup, as the bridge puts it into a new view. `directory`: the hierarchy's, below
- * cgroupRoot.
- */
+/** A file of the container's cgroup, as the bridge puts it into a new view. `directory`: the hierarchy's, below cgroupRoot. */
 export interface SeedFile {
   readonly directory: string;
   readonly file: V1File;
@@ -30,9 +27,9 @@ export interface SeedOptions {
 }
 
 /**
- * The files of a container's directory in each v1 hierarchy. A content of a single line gets a second newline, which
- * readers strip. The second newline distinguishes a write of `50000` over `100000` without truncation, as
- * opencontainers/cgroups writes, from a shell's write of `500000`.
+ * The files of a container's directory in each v1 hierarchy. A content of a single line gets a second newline, which readers strip.
+ * The second newline distinguishes a write of `50000` over `100000` without truncation, as opencontainers/cgroups writes, from a
+ * shell's write of `500000`.
  */
 export function seedFiles(options: SeedOptions, known = v1Files(options.machine)): SeedFile[] {
   const { spec = {}, files, asked = {}, pid = 0 } = options;
@@ -40,8 +37,8 @@ export function seedFiles(options: SeedOptions, known = v1Files(options.machine)
     const real = files?.get(`${file.controller}/${file.file}`);
     const said = file.current(asked) ?? (real || file.current(spec));
     const read = said === undefined ? undefined : file.parse(said);
-    // In cgroup v2 `max` means no limit. For a value that the kernel would refuse, the view shows the value of a new
-    // cgroup: to report a wrong spec is up to the runtime.
+    // In cgroup v2 `max` means no limit. For a value that the kernel would refuse, the view shows the value of a new cgroup: to
+    // report a wrong spec is up to the runtime.
     const parsed = said === "max" && !read?.ok ? file.parse("-1") : read;
     const isProcess = pid > 0 && (file.file === "cgroup.procs" || file.file === "tasks");
     const value = isProcess ? `${pid}` : parsed?.ok ? parsed.value : file.unset;
@@ -52,8 +49,8 @@ export function seedFiles(options: SeedOptions, known = v1Files(options.machine)
 }
 
 /**
- * The files that the parents of the container's cpuset have as well: in an update containerd/cgroups copies them down
- * the path (cgroup1/cpuset.go).
+ * The files that the parents of the container's cpuset have as well: in an update containerd/cgroups copies them down the path
+ * (cgroup1/cpuset.go).
  */
 function parentFiles({ cpus, mems }: Machine): readonly TreeFile[] {
   return [
@@ -71,14 +68,14 @@ const templateDirectory = `${ownDirectory}/template`;
 export const untouchedTime = 1;
 
 /**
- * The content of ownFiles.start until the shell in the view is about to execute the plugin. After that the file is
- * empty, or holds the exit status of a failed exec.
+ * The content of ownFiles.start until the shell in the view is about to execute the plugin. After that the file is empty, or holds
+ * the exit status of a failed exec.
  */
 export const notEntered = "not entered";
 
 /**
- * The bridge's own files in a view: the state of the plugin's start, the texts that cover files of /proc, and the table
- * of mounts for these texts.
+ * The bridge's own files in a view: the state of the plugin's start, the texts that cover files of /proc, and the table of mounts
+ * for these texts.
  */
 export const ownFiles = {
   start: `${ownDirectory}/start`,
@@ -90,38 +87,30 @@ export const ownFiles = {
 
 export type TreeFile = Readonly<Record<"path" | "content", string>>;
 
-/**
- * Words for the keeper's shell: the directories of a view in reserve, and the patterns of the files that the shell
- * seeds.
- */
+/** Words for the keeper's shell: the directories of a view in reserve, and the patterns of the files that the shell seeds. */
 export const treeDirectories = hierarchies.map(({ directory }) => `${directory} ${templateOf(directory)}`).join(" ");
 export const seededPatterns = `${templateDirectory}/*/* cpuset/*`;
 
-/**
- * The path of the container's directory in a hierarchy, before the bridge moves the directory to the container's cgroup
- * path.
- */
+/** The path of the container's directory in a hierarchy, before the bridge moves the directory to the container's cgroup path. */
 export function templateOf(directory: string): string {
   return `${templateDirectory}/${directory}`;
 }
 
 /**
- * The path of a file in that directory before the move. Keeper.files has the file's descriptor under this path, also
- * after the move.
+ * The path of a file in that directory before the move. Keeper.files has the file's descriptor under this path, also after the
+ * move.
  */
 export function templateFile({ directory, file }: Pick<SeedFile, "directory" | "file">): string {
   return `${templateOf(directory)}/${file.file}`;
 }
 
 /**
- * The files of device rules, which are FIFOs in a view: every write counts, and in a plain file a write would replace
- * the one before it.
+ * The files of device rules, which are FIFOs in a view: every write counts, and in a plain file a write would replace the one
+ * before it.
  */
 export const ruleFiles = ["devices.allow", "devices.deny"].map((file) => `${templateOf("devices")}/${file}`);
 
-/**
- * The files of a view in reserve. The bridge's own files are among them, so that a later write of them takes no inode.
- */
+/** The files of a view in reserve. The bridge's own files are among them, so that a later write of them takes no inode. */
 export function treeFiles(template: readonly SeedFile[], machine: Machine): TreeFile[] {
   return [
     ...template.map((one) => ({ path: templateFile(one), content: one.content })),
@@ -133,8 +122,8 @@ export function treeFiles(template: readonly SeedFile[], machine: Machine): Tree
 }
 
 /**
- * Moves the container's directories to the container's cgroup path below the view's `root`. Returns the paths of the
- * cpuset files in the cgroups above the container's.
+ * Moves the container's directories to the container's cgroup path below the view's `root`. Returns the paths of the cpuset files
+ * in the cgroups above the container's.
  */
 export function placeTree(root: string, cgroupsPath: string, machine: Machine): string[] {
   const names = cgroupsPath.split("/").slice(1, -1);
@@ -162,9 +151,9 @@ export function rewrite(descriptor: number, content: string): void {
 }
 
 /**
- * The text of /proc/<pid>/mountinfo in a view: the machine's mounts, with the cgroup mounts of a v1 node in place of
- * the machine's own. containerd/cgroups takes the parent of the first mount of type `cgroup` as its root, and refuses a
- * line of fewer than ten fields (cgroup1/utils.go, v1.go).
+ * The text of /proc/<pid>/mountinfo in a view: the machine's mounts, with the cgroup mounts of a v1 node in place of the machine's
+ * own. containerd/cgroups takes the parent of the first mount of type `cgroup` as its root, and refuses a line of fewer than ten
+ * fields (cgroup1/utils.go, v1.go).
  */
 export function formatMountinfo(machine: string): string {
   const isInside = (point: string) => `${point}/`.startsWith(`${cgroupRoot}/`);
@@ -182,10 +171,7 @@ export function formatMountinfo(machine: string): string {
   return `${[...kept.map(({ line }) => line), ...own].join("\n")}\n`;
 }
 
-/**
- * The text of /proc/<pid>/cgroup that a view shows for a process in the cgroup `path`. The plugin's process is in the
- * root.
- */
+/** The text of /proc/<pid>/cgroup that a view shows for a process in the cgroup `path`. The plugin's process is in the root. */
 export function formatProcCgroup(path = "/"): string {
   return hierarchies
     .map(({ option }, index) => `${index + 1}:${option}:${path}\n`)

@@ -24,9 +24,9 @@ export const hierarchies = mounted.map((names) => {
   return { directory, controllers, option, links };
 });
 
-// The files below have no field in LinuxResources. The source is a cgroup v1 of Linux 6.18, and for the files that this
-// kernel leaves out (blkio.weight, cpu.uclamp, net_cls, net_prio, rdma, misc) Documentation/admin-guide/cgroup-v1 and
-// the kernel's cftypes.
+// The files below have no field in LinuxResources. The source is a cgroup v1 of Linux 6.18, and for the files that this kernel
+// leaves out (blkio.weight, cpu.uclamp, net_cls, net_prio, rdma, misc) Documentation/admin-guide/cgroup-v1 and the kernel's
+// cftypes.
 
 type Kind = Carried["kind"];
 type Files = { readonly [K in Kind]?: Readonly<Record<string, string>> };

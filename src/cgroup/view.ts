@@ -53,13 +53,13 @@ export interface View {
   /** The path of the container's cgroup in the view, for the plugin's request. */
   readonly cgroupsPath: string;
   /**
-   * Returns the start command that runs the same plugin inside the view. The caller has to detect ENOEXEC beforehand,
-   * since the program that the kernel executes first is now nsenter.
+   * Returns the start command that runs the same plugin inside the view. The caller has to detect ENOEXEC beforehand, since the
+   * program that the kernel executes first is now nsenter.
    */
   command<Options extends Command>(options: Options): Options;
   /**
-   * Why the shell in the view did not execute the plugin; undefined if it did. `stderr`: the run's lines on stderr, of
-   * which the last are the shell's message.
+   * Why the shell in the view did not execute the plugin; undefined if it did. `stderr`: the run's lines on stderr, of which the
+   * last are the shell's message.
    */
   startError(stderr: readonly string[]): { readonly code: string; readonly detail?: string } | undefined;
   collect(): CapturedChanges;
@@ -119,8 +119,7 @@ export class Views {
         const said = buffer.toString("latin1", 0, readSync(start, buffer, 0, buffer.length, 0)).trim();
         if (said === notEntered) return { code: "EPERM", detail: "its captured cgroup view could not be entered" };
         if (!(Number(said) > 0)) return undefined;
-        // POSIX: a failed exec has the status 127 for a program that the shell does not find, 126 for one that is not
-        // executable.
+        // POSIX: a failed exec has the status 127 for a program that the shell does not find, 126 for one that is not executable.
         const isBusy = stderr.slice(-2).some((line) => /text file busy$/i.test(line));
         return { code: said === "127" ? "ENOENT" : isBusy ? "ETXTBSY" : "EACCES" };
       },
@@ -133,11 +132,10 @@ export class Views {
 const view = `${cgroupRoot}/${ownDirectory}`;
 
 /**
- * The shell script that runs in the view and becomes the plugin. mount runs once and binds all texts over /proc, by a
- * table in the view. exec keeps the shell's pid $$, which is thus the plugin's. A failed exec leaves its status in the
- * view: bash goes on after the failed exec, other shells run the trap and end.
- * Positional parameters: the path of mount, the container's pid or an empty text, the names of variables that the
- * plugin must not get, the plugin's argv[0], path and arguments.
+ * The shell script that runs in the view and becomes the plugin. mount runs once and binds all texts over /proc, by a table in the
+ * view. exec keeps the shell's pid $$, which is thus the plugin's. A failed exec leaves its status in the view: bash goes on after
+ * the failed exec, other shells run the trap and end. Positional parameters: the path of mount, the container's pid or an empty
+ * text, the names of variables that the plugin must not get, the plugin's argv[0], path and arguments.
  */
 const enterScript = [
   `{ echo "${view}/mountinfo /proc/$$/mountinfo none bind 0 0"; echo "${view}/cgroup /proc/$$/cgroup none bind 0 0"; } >${view}/fstab`,
@@ -156,8 +154,8 @@ const enterScript = [
 const shellVariables = ["PWD", "OLDPWD", "SHLVL", "_"] as const;
 
 /**
- * The command that runs a plugin in a view. `keeper`: the pid of the process that holds the view's namespace. `pid`:
- * the container's, whose /proc/<pid>/cgroup the view replaces too, or 0.
+ * The command that runs a plugin in a view. `keeper`: the pid of the process that holds the view's namespace. `pid`: the
+ * container's, whose /proc/<pid>/cgroup the view replaces too, or 0.
  */
 function enterView({ path, argv0, args, env }: Command, keeper: number, pid: number): Command {
   const unset = shellVariables.filter((name) => !(name in env)).join(" ");

@@ -10,9 +10,7 @@ import { refuseCreates } from "./run.js";
 export type Done = (code: ExitCode) => void;
 export type AddCommand = (program: Command, io: CliIo, done: Done) => void;
 
-/**
- * Runs the command line `io.args`, whose verb is one of `commands`, to its end. Returns the exit code; throws nothing.
- */
+/** Runs the command line `io.args`, whose verb is one of `commands`, to its end. Returns the exit code; throws nothing. */
 export async function runVerbOf(commands: readonly AddCommand[], io: CliIo): Promise<ExitCode> {
   let launched: Launched | undefined;
   try {
@@ -70,9 +68,7 @@ function requireVerb(name: string | undefined, verbs: readonly string[]): void {
   throw new BridgeError("USAGE", `unknown command "${name}"; ${hint}`);
 }
 
-/**
- * Escapes control characters in a message before a terminal shows it: the message may quote a file with any content.
- */
+/** Escapes control characters in a message before a terminal shows it: the message may quote a file with any content. */
 function printable(message: string): string {
   return message.replace(/[^\P{C}\n]|\p{Zl}|\p{Zp}/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }

@@ -86,8 +86,8 @@ export function parseNumber(text: string): number {
 }
 
 /**
- * Makes a path absolute: a path on the command line is relative to the working directory. Also accepts a socket's
- * address as Go programs write it, `unix://path`.
+ * Makes a path absolute: a path on the command line is relative to the working directory. Also accepts a socket's address as Go
+ * programs write it, `unix://path`.
  * @throws InvalidArgumentError for an empty text and for an address with another scheme
  */
 function parsePath(text: string): string {
@@ -124,16 +124,13 @@ export interface RunLayers extends Layers {
   readonly configFile: string | undefined;
   /** Why the flags or the file cannot be used; set only where the bridge must go on nevertheless, in launched mode. */
   readonly fault?: string;
-  /**
-   * Reads the file again; absent without a file.
-   * @throws BridgeError CONFIG when the file cannot be read or is refused
-   */
+  /** Reads the file again; absent without a file. @throws BridgeError CONFIG when the file cannot be read or is refused */
   readonly reread?: (() => PartialConfig) | undefined;
 }
 
 /**
- * Reads the settings of the flags and of the `--config` file for `run`. containerd 1.7 exits when a plugin that it
- * launched exits before it has registered: in launched mode this returns the error as `fault`, and does not throw.
+ * Reads the settings of the flags and of the `--config` file for `run`. containerd 1.7 exits when a plugin that it launched exits
+ * before it has registered: in launched mode this returns the error as `fault`, and does not throw.
  * @throws BridgeError CONFIG when a value is invalid or the file cannot be read or is refused, except in launched mode
  */
 export function readRunLayers({ environment }: CliIo, options: Readonly<Record<string, unknown>>): RunLayers {
@@ -166,8 +163,8 @@ export function readConfigFile(file: string): PartialConfig {
 /**
  * Reads the bridge's own configuration file, and checks who can change it.
  * @param permissions the value of the flag, not of the file: a file that others can write must not switch off the check
- * @throws BridgeError CONFIG that names the file, when it cannot be read, a value is invalid, or a user other than root
- * and the bridge's own can change it
+ * @throws BridgeError CONFIG that names the file, when it cannot be read, a value is invalid, or a user other than root and the
+ * bridge's own can change it
  */
 function readOwnConfigFile(file: string, { permissions = "strict" }: PartialConfig): PartialConfig {
   const config = readConfigFile(file);
@@ -177,9 +174,9 @@ function readOwnConfigFile(file: string, { permissions = "strict" }: PartialConf
 }
 
 /**
- * The settings of the flags and of the `--config` file. For a pod or container that runs on this node (--pod,
- * --container) without --config, reads the file of the node's bridge, and keeps that file's `permissions` setting. A
- * recorded case plays with the files of the user who plays it, as with `replay`.
+ * The settings of the flags and of the `--config` file. For a pod or container that runs on this node (--pod, --container) without
+ * --config, reads the file of the node's bridge, and keeps that file's `permissions` setting. A recorded case plays with the files
+ * of the user who plays it, as with `replay`.
  * @throws BridgeError CONFIG that names the file, and without --config the remedy, when the settings cannot be used
  */
 export async function readSettings(options: Readonly<Record<string, unknown>>) {

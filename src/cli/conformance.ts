@@ -107,10 +107,7 @@ function confOf(file: string, plugin: string): RawJson | undefined {
   throw new BridgeError("USAGE", `--conf: ${file}: no entry of "plugins" has the type "${plugin}"`);
 }
 
-/**
- * Adds a key to a conf; it wins over an earlier key of that name.
- * @throws BridgeError USAGE when the conf is no object
- */
+/** Adds a key to a conf; it wins over an earlier key of that name. @throws BridgeError USAGE when the conf is no object */
 function withConfKey(conf: RawJson | undefined, key: string, value: string): RawJson {
   const before = conf ?? "{}";
   if (!before.startsWith("{")) {

@@ -39,8 +39,8 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
       const explained = await withPlugins(io, (workplace) =>
         explain({ ...about, ...workplace, played, wanted: new Set([index]) }),
       );
-      // A plugin that cannot be run already fails the create of the pod, so that a runtime never sends a later event.
-      // Then show that failed run.
+      // A plugin that cannot be run already fails the create of the pod, so that a runtime never sends a later event. Then show
+      // that failed run.
       const { runs, answer } =
         explained.find((one) => one.index === index && one.runs.length > 0) ??
         explained.find((one) => one.runs.some(({ run }) => run.error !== null)) ??
@@ -61,9 +61,7 @@ function fail(message: string): never {
   throw new BridgeError("USAGE", message);
 }
 
-/**
- * @throws BridgeError USAGE with the nearest type, when conf.json does not list the type and no program has this name
- */
+/** @throws BridgeError USAGE with the nearest type, when conf.json does not list the type and no program has this name */
 function requirePlugin(type: string, types: readonly string[], config: Config, path: string | undefined): void {
   const { pluginDirs } = config;
   if (types.includes(type) || findPlugin(type, { ...config, path: searchPath(path, pluginDirs) }).ok) return;

@@ -36,9 +36,7 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
   });
 }
 
-/**
- * Adds the argument and options that name an event: of a recording, or of a pod or container that runs on this node.
- */
+/** Adds the argument and options that name an event: of a recording, or of a pod or container that runs on this node. */
 export function addEventSource(command: Command): Command {
   return command
     .argument("[event]", "a case folder that `record` wrote, or FOLDER:N for its event N")

@@ -14,9 +14,7 @@ export interface CliIo {
   /** The name of the bridge's own file: `NN-name` where a runtime launched it. */
   readonly fileName: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /**
-   * Sets V8's flags for a process that only runs the bridge; absent in a process that is also used for something else.
-   */
+  /** Sets V8's flags for a process that only runs the bridge; absent in a process that is also used for something else. */
   tuneEngine?(): CallWatcher;
   /** Aborted when the reader of stdout has closed the pipe, as `| head` does. */
   readonly readerGone?: AbortSignal;
@@ -78,9 +76,7 @@ const signalCodes = {
   SIGTERM: exitCodes.terminated,
 } as const satisfies Record<string, ExitCode>;
 
-/**
- * The exit code for an INTERRUPTED error; `done` where stdout's reader closed the pipe, since it has what it wanted.
- */
+/** The exit code for an INTERRUPTED error; `done` where stdout's reader closed the pipe, since it has what it wanted. */
 export function interruptedCode({ message }: BridgeError): ExitCode {
   return Object.entries(signalCodes).find(([signal]) => signal === message)?.[1] ?? exitCodes.done;
 }
@@ -95,8 +91,8 @@ export interface Workplace {
 }
 
 /**
- * Runs work that needs plugins and temporary files, and leaves neither behind, even when interrupted. A second signal
- * ends the process at once, as by default.
+ * Runs work that needs plugins and temporary files, and leaves neither behind, even when interrupted. A second signal ends the
+ * process at once, as by default.
  */
 export async function withPlugins<Value>(io: CliIo, work: (workplace: Workplace) => Promise<Value>): Promise<Value> {
   const controller = new AbortController();

@@ -15,10 +15,9 @@ export interface Launched {
 }
 
 /**
- * Registers with the runtime that launched the bridge; returns undefined when no runtime did.
- * compat: containerd 1.7 exits when a plugin that it launched exits before it is configured, or has not registered
- * after 5 s. So the bridge registers before everything that can fail or wait: the command line, files, the log's
- * sockets, libraries.
+ * Registers with the runtime that launched the bridge; returns undefined when no runtime did. compat: containerd 1.7 exits when a
+ * plugin that it launched exits before it is configured, or has not registered after 5 s. So the bridge registers before everything
+ * that can fail or wait: the command line, files, the log's sockets, libraries.
  * @throws BridgeError USAGE when the variable NRI_PLUGIN_SOCKET is not a descriptor
  */
 export async function registerFirst(
@@ -51,8 +50,8 @@ export async function registerFirst(
 }
 
 /**
- * The name and index that the runtime gave the bridge in its environment; the runtime ignores any other. Where one is
- * invalid the bridge uses its default, since it must not exit here.
+ * The name and index that the runtime gave the bridge in its environment; the runtime ignores any other. Where one is invalid the
+ * bridge uses its default, since it must not exit here.
  */
 function identityOf({ NRI_PLUGIN_NAME: name = "", NRI_PLUGIN_IDX: index = "" }: Record<string, string | undefined>) {
   return { name: isPluginName(name) ? name : "v01-bridge", index: isPluginIndex(index) ? index : "10" };

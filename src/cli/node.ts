@@ -27,14 +27,14 @@ export interface Node
 }
 
 /**
- * A launched bridge waits at most this long for the state directory: the runtime's calls wait meanwhile, among them
- * Synchronize, for whose answer the runtime waits 2 s.
+ * A launched bridge waits at most this long for the state directory: the runtime's calls wait meanwhile, among them Synchronize,
+ * for whose answer the runtime waits 2 s.
  */
 const launchedWaitMs = 1_000;
 
 /**
- * The bridge looks for the runtime's process at most this long: the runtime's calls after Configure wait meanwhile, and
- * knowing the process is not worth losing the connection.
+ * The bridge looks for the runtime's process at most this long: the runtime's calls after Configure wait meanwhile, and knowing the
+ * process is not worth losing the connection.
  */
 const findPeerMs = 700;
 

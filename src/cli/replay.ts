@@ -37,10 +37,7 @@ export function addReplayCommand(program: Command, io: CliIo, done: Done): void 
   });
 }
 
-/**
- * Prints, unless `json`, how many runs and answers there were.
- * @returns whether no run failed and no answer is an error
- */
+/** Prints, unless `json`, how many runs and answers there were. @returns whether no run failed and no answer is an error */
 function summarize(io: CliIo, reports: readonly PlayReport[], json: boolean): boolean {
   const runs = reports.filter((report) => report.type === "run");
   const answers = reports.filter((report) => report.type === "answer");
@@ -74,8 +71,8 @@ function compare(
 }
 
 /**
- * Plays a case for a verb, and prints each report as it comes: as a JSON line with --json, else as `format` gives it.
- * With --compare it prints nothing.
+ * Plays a case for a verb, and prints each report as it comes: as a JSON line with --json, else as `format` gives it. With
+ * --compare it prints nothing.
  */
 export async function play(
   io: CliIo,

@@ -61,9 +61,7 @@ interface RunOptions extends RunLayers {
 /** A recording that the bridge makes while it runs. */
 export interface Recording {
   readonly settings: RecordSettings;
-  /**
-   * Called for each recorded pod. Where given, the bridge stops with the recording: after `durationMs` or the last pod.
-   */
+  /** Called for each recorded pod. Where given, the bridge stops with the recording: after `durationMs` or the last pod. */
   readonly onCase?: (recorded: RecordedCase) => void;
   readonly durationMs?: number | undefined;
 }
@@ -202,8 +200,8 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
       const { eventsChanged } = await service.reload(reread());
       log.info({ file: configFile, eventsChanged }, "the configuration is read again");
       if (!eventsChanged) return;
-      // Answer the calls before the connection ends: the runtime takes a call that a lost connection ends as a success,
-      // whatever the plugins would have answered.
+      // Answer the calls before the connection ends: the runtime takes a call that a lost connection ends as a success, whatever
+      // the plugins would have answered.
       if (launched === undefined) await withinMs(patienceMs(), calls.answered()).then(() => stub.reregister());
       else log.warn({}, "the new configuration needs other events: restart the runtime, which launched the bridge");
     } catch (error) {
@@ -242,8 +240,8 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
 }
 
 /**
- * Serves the runtime that launched the bridge although the bridge cannot start, and answers creates with an error:
- * containerd 1.7 exits when the bridge exits before Configure.
+ * Serves the runtime that launched the bridge although the bridge cannot start, and answers creates with an error: containerd 1.7
+ * exits when the bridge exits before Configure.
  */
 export async function refuseCreates({ log, serve, ended }: Launched, reason: string): Promise<ExitCode> {
   if (!log.inUse) log.use(mergeConfig().log);

@@ -90,8 +90,8 @@ function createStory(cgroups: string, files: ReturnType<typeof makeCgroups>) {
 }
 
 /**
- * Makes cgroup files in a scratch folder for the case's containers. A plugin that writes to its container's cgroup
- * writes there, where the demo can show the change and nothing of the machine changes.
+ * Makes cgroup files in a scratch folder for the case's containers. A plugin that writes to its container's cgroup writes there,
+ * where the demo can show the change and nothing of the machine changes.
  */
 function makeCgroups(root: string, { events }: Case) {
   const files = events.flatMap(({ method, payload }) => {

@@ -1,9 +1,7 @@
 import { remember } from "../base/once.js";
 import { type Config, defaultConfig, type PartialConfig, type StateName } from "./schema.js";
 
-/**
- * Merges layers of settings into one configuration; an earlier layer wins over a later one, and the defaults come last.
- */
+/** Merges layers of settings into one configuration; an earlier layer wins over a later one, and the defaults come last. */
 export function mergeConfig(...layers: readonly PartialConfig[]): Config {
   let merged = defaultConfig;
   for (const layer of layers.toReversed()) {
@@ -24,8 +22,8 @@ export function mergeConfig(...layers: readonly PartialConfig[]): Config {
 }
 
 /**
- * The settings in force for one plugin type: those keys that exist both globally and per plugin, and the keys that
- * exist per plugin only.
+ * The settings in force for one plugin type: those keys that exist both globally and per plugin, and the keys that exist per plugin
+ * only.
  */
 export type PluginSettings = Pick<Config, keyof Config & keyof Config["plugins"][string]> & {
   readonly async: boolean;
@@ -82,17 +80,14 @@ export function keepsResources(config: Config): boolean {
 }
 
 /**
- * Which cgroups a plugin sees. With `auto`, a plugin in phase create sees a captured view, since the container has no
- * cgroup yet.
+ * Which cgroups a plugin sees. With `auto`, a plugin in phase create sees a captured view, since the container has no cgroup yet.
  */
 export function cgroupSeen({ cgroup, phase }: Pick<Config, "cgroup"> & { readonly phase: string }): "host" | "capture" {
   if (cgroup !== "auto") return cgroup;
   return phase === "create" ? "capture" : "host";
 }
 
-/**
- * Whether `cgroup: capture` is set for some plugin or globally, so that this plugin cannot run without a captured view.
- */
+/** Whether `cgroup: capture` is set for some plugin or globally, so that this plugin cannot run without a captured view. */
 export function wantsCapture(config: Config): boolean {
   return scopesOf(config).some(({ cgroup }) => cgroup === "capture");
 }

@@ -8,23 +8,20 @@ import { defaultConfig, extraEvents, type PartialConfig, partialConfigSchema } f
 export interface ParsedConfig {
   readonly settings: PartialConfig;
   /**
-   * The line of the key at `path`, or of the nearest parent key that the text has; undefined when the text does not
-   * have the first key of `path`.
+   * The line of the key at `path`, or of the nearest parent key that the text has; undefined when the text does not have the first
+   * key of `path`.
    */
   readonly lineOf: (path: readonly string[]) => number | undefined;
 }
 
-/**
- * Parses the settings of a configuration text.
- * @throws BridgeError CONFIG when the text is invalid, as parseConfigLines does
- */
+/** Parses the settings of a configuration text. @throws BridgeError CONFIG when the text is invalid, as parseConfigLines does */
 export function parseConfig(text: string, source: string): PartialConfig {
   return parseConfigLines(text, source).settings;
 }
 
 /**
- * Parses a configuration text strictly: an unknown key or a wrong type is a fault, reported with source, line, column,
- * and what was expected.
+ * Parses a configuration text strictly: an unknown key or a wrong type is a fault, reported with source, line, column, and what was
+ * expected.
  * @throws BridgeError CONFIG when the text has a fault; the message lists up to `mostFaults` of them
  */
 export function parseConfigLines(text: string, source: string): ParsedConfig {
@@ -55,8 +52,8 @@ export function parseConfigLines(text: string, source: string): ParsedConfig {
 const maxDepth = 100; // A configuration has six levels.
 
 /**
- * Refuses deeply nested texts. The YAML parser recurses for each level, and V8 ends the whole process when the stack
- * overflows within a regular expression.
+ * Refuses deeply nested texts. The YAML parser recurses for each level, and V8 ends the whole process when the stack overflows
+ * within a regular expression.
  */
 function refuseTooDeep(text: string, source: string): void {
   const lines = new LineCounter();
@@ -89,10 +86,7 @@ function validate(value: unknown, locate: Locate): PartialConfig {
   throw new BridgeError("CONFIG", [...faults.slice(0, mostFaults), ...more].join("\n"));
 }
 
-/**
- * The offset in the text of the key at `path` (`ofKey`) or of its value, or else of the nearest parent that the text
- * has.
- */
+/** The offset in the text of the key at `path` (`ofKey`) or of its value, or else of the nearest parent that the text has. */
 function offsetIn(document: Document, path: readonly PropertyKey[], ofKey: boolean): number {
   const nodeAt = (place: readonly PropertyKey[]): unknown =>
     place.length === 0 ? document.contents : document.getIn(place, true);
@@ -119,10 +113,7 @@ function describeIssue(issue: core.$ZodIssue, root: unknown, locate: Locate): re
   return [`${locate(issue.path, issue.code === "invalid_key")}: ${describeFault(issue, root)}`];
 }
 
-/**
- * The keys that the schema knows at a path. `only`: the error lists all of these, since a hint at the nearest one is of
- * no use.
- */
+/** The keys that the schema knows at a path. `only`: the error lists all of these, since a hint at the nearest one is of no use. */
 function knownKeys(path: readonly PropertyKey[]): { readonly keys: readonly string[]; readonly only: boolean } {
   const ofPlugin = path[0] === "plugins";
   if (ofPlugin && path[2] === "events") return { keys: extraEvents.options, only: true };

@@ -1,8 +1,8 @@
 import type { core } from "zod/mini";
 import * as z from "zod/mini";
 
-// The schema of the bridge's configuration. The strict parser, the table of keys in docs/CONFIG.md and the types come
-// from it. It uses zod/mini, since loading the whole zod library adds 20 ms to the bridge's start.
+// The schema of the bridge's configuration. The strict parser, the table of keys in docs/CONFIG.md and the types come from it. It
+// uses zod/mini, since loading the whole zod library adds 20 ms to the bridge's start.
 
 /** Adds to a schema its description for docs/CONFIG.md. */
 function means<T extends z.ZodMiniType>(schema: T, description: string): T {
@@ -42,8 +42,8 @@ const limits = mapping({
 });
 
 /**
- * execve(2) accepts any bytes, but a program ends a variable at a NUL, and an "=" or a line break in a name can look
- * like another variable.
+ * execve(2) accepts any bytes, but a program ends a variable at a NUL, and an "=" or a line break in a name can look like another
+ * variable.
  */
 const variableName = textLike(/^[^=\0\r\n]+$/, 'a name of a variable: not empty, without "=", NUL and line break');
 const variableValue = textLike(/^[^\0]*$/, "text without NUL");
@@ -57,8 +57,7 @@ const environment = mapping({
 });
 
 /**
- * The events for which a plugin's `events` setting can name a state. The bridge already sends a v0.1 state for the
- * other events.
+ * The events for which a plugin's `events` setting can name a state. The bridge already sends a v0.1 state for the other events.
  */
 export const extraEvents = z.enum([
   "PostCreateContainer",
@@ -274,8 +273,8 @@ export const defaultConfig: Config = {
 };
 
 /**
- * Every key, nested keys by their dotted path. `plugins`, which holds keys again, counts as one key. `state` takes a
- * word or a mapping.
+ * Every key, nested keys by their dotted path. `plugins`, which holds keys again, counts as one key. `state` takes a word or a
+ * mapping.
  */
 export const configPaths: readonly string[] = pathsOf(defaultConfig).flatMap((path) =>
   path === "state.directory" ? ["state", path] : [path],

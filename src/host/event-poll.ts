@@ -10,8 +10,8 @@ const dataOffset = process.arch === "x64" || process.arch === "ia32" ? 4 : 8;
 const eventBytes = dataOffset + 8;
 
 /**
- * Watches descriptors that Node's own classes cannot watch: pidfds, and pipes without a stream. One epoll descriptor
- * holds them all, so that a watch costs one system call.
+ * Watches descriptors that Node's own classes cannot watch: pidfds, and pipes without a stream. One epoll descriptor holds them
+ * all, so that a watch costs one system call.
  */
 export class EventPoll {
   private readonly epoll: number;
@@ -42,8 +42,8 @@ export class EventPoll {
    */
   watch(descriptor: number, onReady: () => void): (() => void) | undefined {
     if (this.closed) return undefined;
-    // epoll's data is a token and not the descriptor's number: a listener may close the descriptor, and another file
-    // may get the number, before a later event of the same batch is handled.
+    // epoll's data is a token and not the descriptor's number: a listener may close the descriptor, and another file may get the
+    // number, before a later event of the same batch is handled.
     const token = ++this.lastToken;
     this.event.writeUInt32LE(readable, 0);
     this.event.writeBigUInt64LE(BigInt(token), dataOffset);
@@ -73,8 +73,8 @@ export class EventPoll {
   }
 
   /**
-   * Dispatches from a callback of Node, in this turn of the event loop: koffi's callback runs outside of Node's
-   * callback scope, so promises that it settles would not continue.
+   * Dispatches from a callback of Node, in this turn of the event loop: koffi's callback runs outside of Node's callback scope, so
+   * promises that it settles would not continue.
    */
   private schedule(): void {
     if (this.scheduled || this.closed) return;

@@ -34,9 +34,7 @@ export const sizes = { spawnAttributes: 512, fileActions: 256, signalSet: 128 } 
 
 type Argument = number | string | null | NodeJS.ArrayBufferView | readonly (string | null)[];
 
-/**
- * Functions of the C library that Node does not offer, with C's arguments. They return errors, and do not throw them.
- */
+/** Functions of the C library that Node does not offer, with C's arguments. They return errors, and do not throw them. */
 export type Libc = ReturnType<typeof openLibc>;
 
 const posixSpawn =
@@ -83,8 +81,8 @@ function openLibc(koffi: Koffi) {
     /** Undefined with musl, and with glibc before 2.34. */
     addCloseFrom: attempt(() => bind("int posix_spawn_file_actions_addclosefrom_np(void *actions, int from)")),
     /**
-     * pidfd_open(2), whose number is 434 on every architecture: a descriptor that becomes readable when the process
-     * ends; -1 on an error.
+     * pidfd_open(2), whose number is 434 on every architecture: a descriptor that becomes readable when the process ends; -1 on an
+     * error.
      */
     pidfdOpen: (pid: number) => syscall(434, pid, 0),
     /** The name of the errno that the last call set, such as `EAGAIN`. */
@@ -130,10 +128,7 @@ export interface Koffi {
   load(path: null): { func(declaration: string): NativeFunction };
   errno(): number;
   readonly node: {
-    /**
-     * compat: koffi calls `onReady` outside of Node's callback scope: promises settled in `onReady` do not continue
-     * then.
-     */
+    /** compat: koffi calls `onReady` outside of Node's callback scope: promises settled in `onReady` do not continue then. */
     poll(descriptor: number, events: { readonly readable: boolean }, onReady: () => void): PollHandle;
   };
 }
@@ -149,8 +144,8 @@ export function loadKoffi(base: string = import.meta.url): Koffi {
 }
 
 /**
- * Loads the native file in the single executable. Because the system loads libraries only from files, it is first
- * written to a temporary file that only the bridge's user can reach.
+ * Loads the native file in the single executable. Because the system loads libraries only from files, it is first written to a
+ * temporary file that only the bridge's user can reach.
  */
 function loadEmbedded(require: NodeJS.Require): Koffi {
   const bytes = new Uint8Array(getAsset("koffi.node"));

@@ -8,8 +8,8 @@ const maxLinks = 40; // Linux follows at most this many links in one path.
 const maxBytes = 256 * 1024 * 1024; // Files of plugins are read as a whole, and are smaller than this.
 
 /**
- * Reads the files of a node whose root directory is `root`: `/`, or the directory where the node's root is mounted. An
- * absolute link target is resolved below `root`.
+ * Reads the files of a node whose root directory is `root`: `/`, or the directory where the node's root is mounted. An absolute
+ * link target is resolved below `root`.
  */
 export class NodeFiles {
   constructor(readonly root: string) {}
@@ -52,9 +52,7 @@ export class NodeFiles {
     return this.readBytes(path)?.toString("utf8");
   }
 
-  /**
-   * The errno name of why a file cannot be read, such as ENOENT, EACCES or EISDIR; undefined when the file can be read.
-   */
+  /** The errno name of why a file cannot be read, such as ENOENT, EACCES or EISDIR; undefined when the file can be read. */
   refusal(path: string): string | undefined {
     try {
       const { descriptor, stats } = openRegularFile(this.locate(path));
@@ -80,16 +78,14 @@ export class NodeFiles {
   }
 
   /**
-   * The device and inode of a file, with every link followed by the kernel. Links in /proc, such as /proc/<pid>/root,
-   * lead to a file even if their text is not its path.
+   * The device and inode of a file, with every link followed by the kernel. Links in /proc, such as /proc/<pid>/root, lead to a
+   * file even if their text is not its path.
    */
   identityByKernel(path: string): string | undefined {
     return fileIdentity(join(this.root, path));
   }
 
-  /**
-   * Whether a process has the node's root directory as its root; undefined when only root may read that of the process.
-   */
+  /** Whether a process has the node's root directory as its root; undefined when only root may read that of the process. */
   sharesRoot(pid: number): boolean | undefined {
     const root = this.identityByKernel(`/proc/${pid}/root`);
     return root === undefined && process.geteuid?.() !== 0 ? undefined : root === this.identity("/");
@@ -104,10 +100,7 @@ export class NodeFiles {
     return attempt(() => readdirSync(this.locate(path)).sort()) ?? [];
   }
 
-  /**
-   * The files below a directory, in the order of Go's filepath.Walk: sorted by name, without entering links to
-   * directories.
-   */
+  /** The files below a directory, in the order of Go's filepath.Walk: sorted by name, without entering links to directories. */
   walk(directory: string): string[] {
     return this.list(directory).flatMap((name) => {
       const path = join(directory, name);

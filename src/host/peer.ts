@@ -7,10 +7,7 @@ import { type Answer, commandOf, listPids, readText, socketsOf } from "./proc.js
 
 type PeerAnswer = { readonly found: true; readonly pid: number } | { readonly found: false; readonly reason: string };
 
-/**
- * The names of the processes that findPeer examines first, which saves most of the work on a node with thousands of
- * processes.
- */
+/** The names of the processes that findPeer examines first, which saves most of the work on a node with thousands of processes. */
 const likely = ["containerd", "crio", "k3s-server", "k3s"];
 
 /**
@@ -47,8 +44,7 @@ export function listeningSockets(name: string, procRoot: string): ReadonlyMap<st
   // The kernel lists a socket in the network namespace in which it was made: here the bridge's, and that of process 1.
   for (const process of ["self", "1"]) {
     for (const line of (readText(`${procRoot}/${process}/net/unix`) ?? "").split("\n")) {
-      // The columns are Num RefCount Protocol Flags Type St Inode Path; the flag 00010000 (__SO_ACCEPTCON) means
-      // listening.
+      // The columns are Num RefCount Protocol Flags Type St Inode Path; the flag 00010000 (__SO_ACCEPTCON) means listening.
       const [, inode, path] = /^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) (\/.*)$/.exec(line) ?? [];
       if (inode !== undefined && path !== undefined && basename(path) === name) found.set(inode, path);
     }
@@ -59,8 +55,8 @@ export function listeningSockets(name: string, procRoot: string): ReadonlyMap<st
 const pieceBytes = 256 * 1024;
 
 /**
- * Whether the executable file of a process contains a text; `unknown` when the file cannot be read or is no ELF file.
- * Reads the file in pieces, so that the bridge handles events between the pieces.
+ * Whether the executable file of a process contains a text; `unknown` when the file cannot be read or is no ELF file. Reads the
+ * file in pieces, so that the bridge handles events between the pieces.
  */
 export async function programHolds(pid: number, text: string, procRoot = "/proc"): Promise<Answer["answer"]> {
   const wanted = Buffer.from(text);
@@ -90,16 +86,14 @@ export async function programHolds(pid: number, text: string, procRoot = "/proc"
 const nativeConfFile = "/etc/nri/conf.json";
 
 /**
- * Whether the runtime's /etc/nri/conf.json is the file that the bridge reads: both have the same device and inode, or
- * both are missing at the same place. The bridge checks this at each pod's create and delete, because installers
- * replace the file.
+ * Whether the runtime's /etc/nri/conf.json is the file that the bridge reads: both have the same device and inode, or both are
+ * missing at the same place. The bridge checks this at each pod's create and delete, because installers replace the file.
  * @param peer the runtime's pid; undefined when it is not known
  */
 export function sharesConfFile(peer: number | undefined, confFile: string, procRoot = "/proc"): Answer {
   if (peer === undefined) return { answer: "unknown", reason: "the runtime's process is not known" };
   const root = `${procRoot}/${peer}/root`;
-  // If the root of the process cannot be read, the answer is unknown; a missing file below a readable root is an
-  // answer.
+  // If the root of the process cannot be read, the answer is unknown; a missing file below a readable root is an answer.
   if (fileIdentity(`${root}/.`) === undefined) {
     return { answer: "unknown", reason: `the root of process ${peer} cannot be seen` };
   }
@@ -116,8 +110,7 @@ export function sharesConfFile(peer: number | undefined, confFile: string, procR
 }
 
 /**
- * The device and inode of a file; for a missing file those of the nearest existing directory, and the names below that
- * directory.
+ * The device and inode of a file; for a missing file those of the nearest existing directory, and the names below that directory.
  */
 function placeOf(path: string): string {
   const identity = fileIdentity(path);

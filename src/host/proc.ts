@@ -37,14 +37,12 @@ function readStart(path: string, limit: number): Buffer {
 }
 
 /**
- * Matches /proc/<pid>/stat (proc(5)). The command in parentheses may contain any character. After it the pattern
- * captures fields 3 (state), 4 (parent), 5 (process group) and 22 (start time).
+ * Matches /proc/<pid>/stat (proc(5)). The command in parentheses may contain any character. After it the pattern captures fields 3
+ * (state), 4 (parent), 5 (process group) and 22 (start time).
  */
 const statPattern = /^.*\) ([A-Za-z]) (\d+) (\d+)(?: \S+){16} (\d+)/s;
 
-/**
- * The stat of a process; `missing` when no process has this pid, `unreadable` when /proc does not show whether one has.
- */
+/** The stat of a process; `missing` when no process has this pid, `unreadable` when /proc does not show whether one has. */
 export function readProcessStat(pid: number, procRoot: string): ProcessStat | "missing" | "unreadable" {
   if (!Number.isSafeInteger(pid) || pid <= 0) return "missing";
   try {
@@ -70,18 +68,15 @@ export interface ProcessIdentity {
   readonly startTime: string | undefined;
   /** The boot_id of the machine's boot in which the process runs; "" when the boot_id could not be read. */
   readonly bootId: string;
-  /**
-   * The pid namespace that the pid belongs to, such as `pid:[4026531836]`: in another one the pid means another
-   * process.
-   */
+  /** The pid namespace that the pid belongs to, such as `pid:[4026531836]`: in another one the pid means another process. */
   readonly pidNamespace: string;
 }
 
 export type Liveness = "alive" | "dead" | "unknown";
 
 /**
- * Whether a process of this boot and pid namespace runs. The start time is compared, because another process may have
- * got the pid by now; without a start time the answer is "unknown".
+ * Whether a process of this boot and pid namespace runs. The start time is compared, because another process may have got the pid
+ * by now; without a start time the answer is "unknown".
  */
 export function livenessHere({ pid, startTime }: ProcessIdentity, procRoot: string): Liveness {
   if (pid <= 0 || startTime === undefined) return "unknown";
@@ -150,8 +145,8 @@ export function listProcesses(procRoot: string): readonly Process[] {
   return pids.flatMap((pid) => {
     const command = commandOf(pid, procRoot);
     const args = argumentsOf(pid, procRoot);
-    // The link `exe` of another user's process cannot be read, so the first argument stands for it. A process without
-    // arguments has ended, or is a kernel thread.
+    // The link `exe` of another user's process cannot be read, so the first argument stands for it. A process without arguments has
+    // ended, or is a kernel thread.
     const link = readLink(`${procRoot}/${pid}/exe`) ?? args[0];
     if (command === undefined || link === undefined) return [];
     const uid = attempt(() => statSync(`${procRoot}/${pid}`).uid) ?? -1;

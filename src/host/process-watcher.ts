@@ -5,8 +5,8 @@ import { livenessHere, type ProcessIdentity } from "./proc.js";
 
 export interface ProcessWatcher {
   /**
-   * Calls `onExit` once, never within this call, when the process has ended, also if another process already has its
-   * pid. A process without a pid or start time is not watched.
+   * Calls `onExit` once, never within this call, when the process has ended, also if another process already has its pid. A process
+   * without a pid or start time is not watched.
    * @returns a function that stops watching; more calls of it do nothing
    */
   watch(identity: ProcessIdentity, onExit: () => void): () => void;
@@ -15,9 +15,9 @@ export interface ProcessWatcher {
 }
 
 /**
- * Watches processes by pidfds in one epoll descriptor: the watcher notices an exit at once, and a pidfd never refers to
- * another process. Without `native`, or when a pidfd cannot be watched, a timer checks the process in /proc every
- * `intervalMs` milliseconds; the timer does not keep the bridge alive.
+ * Watches processes by pidfds in one epoll descriptor: the watcher notices an exit at once, and a pidfd never refers to another
+ * process. Without `native`, or when a pidfd cannot be watched, a timer checks the process in /proc every `intervalMs`
+ * milliseconds; the timer does not keep the bridge alive.
  * @throws NativeError when epoll_create1 fails
  */
 export function createProcessWatcher(native?: Native, procRoot = "/proc", intervalMs = 500): ProcessWatcher {
@@ -44,8 +44,8 @@ export function createProcessWatcher(native?: Native, procRoot = "/proc", interv
     polled.set(onExit, identity);
     timer ??= setInterval(() => {
       for (const [exited, one] of [...polled]) {
-        // A callback of this round may have ended other watches. A process that cannot be read is not taken as ended;
-        // the next round checks the process again.
+        // A callback of this round may have ended other watches. A process that cannot be read is not taken as ended; the next
+        // round checks the process again.
         if (polled.has(exited) && livenessHere(one, procRoot) === "dead") exited();
       }
     }, intervalMs).unref();

@@ -15,8 +15,8 @@ export type TomlTable = Readonly<Record<string, unknown>>;
 export type RuntimeToml = ReturnType<typeof readRuntimeToml>;
 
 /**
- * Reads the configuration files of a runtime that was started with these arguments and environment variables. `path` is
- * that of the main file, even if the file is missing.
+ * Reads the configuration files of a runtime that was started with these arguments and environment variables. `path` is that of the
+ * main file, even if the file is missing.
  */
 export function readRuntimeToml(
   files: NodeFiles,
@@ -41,8 +41,8 @@ export function readRuntimeToml(
   }
   for (const next of paths) {
     const refusal = files.refusal(next);
-    // A missing main file is no fault, as a runtime starts without it; containerd does not start without a file that is
-    // imported by name.
+    // A missing main file is no fault, as a runtime starts without it; containerd does not start without a file that is imported by
+    // name.
     if (refusal === "EISDIR" || (next === path && !files.mayExist(path))) continue;
     const text = files.readText(next);
     if (text === undefined) {
@@ -63,8 +63,8 @@ export function readRuntimeToml(
 }
 
 /**
- * The files that a file imports, by the rules of containerd's resolveImports: a relative path starts at the directory
- * of the importing file, and `*` matches names in one directory.
+ * The files that a file imports, by the rules of containerd's resolveImports: a relative path starts at the directory of the
+ * importing file, and `*` matches names in one directory.
  */
 function importsOf(files: NodeFiles, parent: string, imports: readonly string[]): readonly string[] {
   return imports.flatMap((name) => {
@@ -78,8 +78,8 @@ function importsOf(files: NodeFiles, parent: string, imports: readonly string[])
 }
 
 /**
- * Returns a function that gives the sandbox controller of a runtime handler of containerd 2.x: `podsandbox` unless the
- * handler's configuration names another one. The handler "" stands for the default handler.
+ * Returns a function that gives the sandbox controller of a runtime handler of containerd 2.x: `podsandbox` unless the handler's
+ * configuration names another one. The handler "" stands for the default handler.
  */
 export function readSandboxers({ read }: RuntimeToml): (handler: string) => string {
   const sandboxers = new Map<string, string>();

@@ -8,8 +8,8 @@ import { errnoOf, errorText } from "../base/errors.js";
 import { prepareDirectory } from "./directory.js";
 
 /**
- * The outcome of a try to take the lock. `taken`: another instance has the lock; `unavailable`: the state directory
- * cannot hold one.
+ * The outcome of a try to take the lock. `taken`: another instance has the lock; `unavailable`: the state directory cannot hold
+ * one.
  */
 export type LockOutcome =
   | { readonly kind: "held" }
@@ -61,8 +61,8 @@ export class DirectoryLock {
   }
 
   /**
-   * Takes the lock; while another instance holds it, waits for that instance to end. Returns `taken` when the time is
-   * over or `signal` aborts.
+   * Takes the lock; while another instance holds it, waits for that instance to end. Returns `taken` when the time is over or
+   * `signal` aborts.
    */
   async acquire({ waitMs = Number.POSITIVE_INFINITY, signal, onWait }: WaitOptions = {}): Promise<LockOutcome> {
     const until = performance.now() + waitMs;
@@ -122,8 +122,8 @@ export class DirectoryLock {
   }
 
   /**
-   * Removes sockets without a number, and all old numbers but the latest `keptNumbers`: a contender that reads the
-   * directory at this moment must not miss both a number that disappears and the new one.
+   * Removes sockets without a number, and all old numbers but the latest `keptNumbers`: a contender that reads the directory at
+   * this moment must not miss both a number that disappears and the new one.
    */
   private tidy(number: number): void {
     for (const name of readdirSync(this.directory)) {
@@ -171,8 +171,8 @@ function close(server: Server): Promise<void> {
 }
 
 /**
- * Whether a process listens on a socket, and what it says about itself. A process that does not answer within
- * `answerMs` counts as alive.
+ * Whether a process listens on a socket, and what it says about itself. A process that does not answer within `answerMs` counts as
+ * alive.
  */
 export function probe(path: string): Promise<{ readonly alive: boolean; readonly holder: string }> {
   return new Promise((resolve) => {

@@ -17,8 +17,8 @@ export interface JournalOptions extends JournalKey {
   readonly lock: DirectoryLock;
   readonly log: Log;
   /**
-   * Called when the ledger takes over an earlier bridge's entries late, because the bridge could not read or lock the
-   * journal at first.
+   * Called when the ledger takes over an earlier bridge's entries late, because the bridge could not read or lock the journal at
+   * first.
    */
   readonly onLateRecovery?: () => void;
   /** Called when this bridge has locked the state directory. */
@@ -30,8 +30,8 @@ export interface JournalOptions extends JournalKey {
 }
 
 /**
- * Opens the journal of a runtime for the ledger. A disk that cannot be used is never an error: the journal is then not
- * `healthy`, the bridge goes on, and the journal writes the ledger when the disk works again.
+ * Opens the journal of a runtime for the ledger. A disk that cannot be used is never an error: the journal is then not `healthy`,
+ * the bridge goes on, and the journal writes the ledger when the disk works again.
  */
 export async function openJournal(options: JournalOptions): Promise<JournalFile> {
   const journal = new JournalFile({ ...options, socket: canonicalSocket(options.socket) });
@@ -47,10 +47,10 @@ const maxJournalBytes = 256 * 1024 * 1024;
 const charactersAtOnce = 64 * 1024;
 
 /**
- * The journal of one runtime on the disk. The bridge appends lines, and now and then compacts the file: it writes a new
- * one from the ledger. Appending is one write(2) into the page cache, which outlives the bridge, also when it is
- * killed. A crash of the machine, which ends all containers, loses what the kernel has not written yet. No method
- * throws or waits because the disk fails: a disk must not make an event fail.
+ * The journal of one runtime on the disk. The bridge appends lines, and now and then compacts the file: it writes a new one from
+ * the ledger. Appending is one write(2) into the page cache, which outlives the bridge, also when it is killed. A crash of the
+ * machine, which ends all containers, loses what the kernel has not written yet. No method throws or waits because the disk fails:
+ * a disk must not make an event fail.
  */
 export class JournalFile {
   /** Why a crash of the bridge would lose the changes that the ledger records now; undefined when it would not. */
@@ -70,8 +70,7 @@ export class JournalFile {
   /** The line end that the last line of the earlier bridge's file lacks; "" when it lacks none. */
   private end = "";
   /**
-   * A journal that was moved aside and that the ledger has now taken over: the bridge removes it once its entries are
-   * in the file.
+   * A journal that was moved aside and that the ledger has now taken over: the bridge removes it once its entries are in the file.
    */
   private takenOver: string | undefined;
   private opened = false;
@@ -130,8 +129,8 @@ export class JournalFile {
   }
 
   /**
-   * Locks the directory, reads the file into the ledger and writes the ledger to the file: at the start, and at each
-   * retry after a failure.
+   * Locks the directory, reads the file into the ledger and writes the ledger to the file: at the start, and at each retry after a
+   * failure.
    */
   private async restore(write = () => this.rewrite()): Promise<void> {
     const { directory, lock, onLocked } = this.options;
@@ -173,10 +172,10 @@ export class JournalFile {
   }
 
   /**
-   * The entries of a journal. The bridge moves a journal that it cannot use aside, replacing one moved aside before,
-   * and takes no entry from it. Each start reads the one moved aside again: an operator may have corrected its owner
-   * and mode, or the bridge may be back at the version that wrote it. Pods and containers that have ended in the
-   * meantime may then get a second delete; without this, those that ended unseen would get none.
+   * The entries of a journal. The bridge moves a journal that it cannot use aside, replacing one moved aside before, and takes no
+   * entry from it. Each start reads the one moved aside again: an operator may have corrected its owner and mode, or the bridge may
+   * be back at the version that wrote it. Pods and containers that have ended in the meantime may then get a second delete; without
+   * this, those that ended unseen would get none.
    *
    * @throws the system's error when the journal cannot be read
    */
@@ -226,9 +225,8 @@ export class JournalFile {
   }
 
   /**
-   * Replaces the file by a new one with the present ledger, by a rename: a crash leaves the old file or the new one,
-   * whole. A line appended in the meantime is in both files. It follows the ledger's lines in the new file, and the
-   * last line of an id holds.
+   * Replaces the file by a new one with the present ledger, by a rename: a crash leaves the old file or the new one, whole. A line
+   * appended in the meantime is in both files. It follows the ledger's lines in the new file, and the last line of an id holds.
    *
    * @throws the system's error; the old file is then unchanged
    */
@@ -265,10 +263,7 @@ export class JournalFile {
     }
   }
 
-  /**
-   * Makes `handle` the journal's open file, or leaves it without one. Errors of closing the previous file do not
-   * matter.
-   */
+  /** Makes `handle` the journal's open file, or leaves it without one. Errors of closing the previous file do not matter. */
   private useHandle(handle: FileHandle | undefined): void {
     this.handle?.close().catch(() => {});
     this.handle = handle;

@@ -32,9 +32,7 @@ import type { Created, LedgerEntry, Phase } from "./ledger.js";
  */
 const version = 1;
 
-/**
- * What a journal is about: one runtime, identified by its name and by the socket through which the bridge reaches it.
- */
+/** What a journal is about: one runtime, identified by its name and by the socket through which the bridge reaches it. */
 export interface JournalKey {
   readonly runtime: string;
   readonly socket: string;
@@ -43,8 +41,7 @@ export interface JournalKey {
 /** The entries that the bridge recovers from a journal. */
 interface Recovery {
   /**
-   * No entry is `deleting`: a delete that has a `delete-begun` and no `delete-done` becomes `rerun`, and the bridge
-   * runs it again.
+   * No entry is `deleting`: a delete that has a `delete-begun` and no `delete-done` becomes `rerun`, and the bridge runs it again.
    */
   readonly entries: readonly LedgerEntry[];
   /** Whether a valid line follows an invalid one. A broken disk causes this; a crash spoils only the last line. */
@@ -65,10 +62,10 @@ export function formatStep(type: "delete-begun" | "delete-done" | "forgotten", i
 }
 
 /**
- * Reads a journal: the latest record of each id counts. A crash may have cut the last line short. When a disk has
- * spoilt other lines, the valid ones still count: a plugin may then get a delete twice, but without them many deletes
- * would not come at all. The header may be spoilt too, since the file's name already says whose journal it is. A valid
- * line of a type that this version does not know is skipped.
+ * Reads a journal: the latest record of each id counts. A crash may have cut the last line short. When a disk has spoilt other
+ * lines, the valid ones still count: a plugin may then get a delete twice, but without them many deletes would not come at all. The
+ * header may be spoilt too, since the file's name already says whose journal it is. A valid line of a type that this version does
+ * not know is skipped.
  *
  * @throws BridgeError STATE when no line is valid, or when the journal is of another version or of another runtime
  */
@@ -78,8 +75,8 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
   const isDamaged = lines.slice(0, records.length).includes(undefined);
   const [first, ...rest] = records;
   if (first === undefined) {
-    // A journal cut short in its header has no entries yet, so it counts as new. Any other file without a valid line is
-    // no journal of the bridge.
+    // A journal cut short in its header has no entries yet, so it counts as new. Any other file without a valid line is no journal
+    // of the bridge.
     const header = Buffer.from(formatHeader(key));
     if (header.subarray(0, bytes.length).equals(bytes)) return { entries: [], isDamaged };
     throw new BridgeError("STATE", "the journal has no valid line");
@@ -101,8 +98,7 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
 }
 
 /**
- * Checks the first record. This version would read a journal of another version wrongly, or drop records that it does
- * not know.
+ * Checks the first record. This version would read a journal of another version wrongly, or drop records that it does not know.
  * @throws BridgeError STATE when the record is no header, or of another version, runtime or socket
  */
 function checkHeader(header: RecordText | undefined, key: JournalKey): void {
@@ -137,9 +133,7 @@ function checksum(record: string): string {
   return crc32(record).toString(16).padStart(checksumLength, "0");
 }
 
-/**
- * A line's record; undefined when the text is not a record, or one of a later version that this version cannot decode.
- */
+/** A line's record; undefined when the text is not a record, or one of a later version that this version cannot decode. */
 function parseRecord(body: string): RecordText | undefined {
   const decoded = decodeDocument(encodeUtf8(body), recordText);
   return decoded.ok ? decoded.value : undefined;

@@ -19,28 +19,21 @@ export interface Created {
   /** The pod or container ran before the bridge did. The ledger treats it as created in both phases. */
   readonly adopted: boolean;
   /**
-   * Whether the bridge handles its events. A containerd that itself runs v0.1 plugins for sandboxes handles the
-   * sandboxes' events.
+   * Whether the bridge handles its events. A containerd that itself runs v0.1 plugins for sandboxes handles the sandboxes' events.
    */
   readonly served: boolean;
   /** The process of the pod or container; undefined when the bridge could not identify it. */
   readonly process?: ProcessIdentity;
   /**
-   * A held sandbox: its create failed, and the bridge cannot tell the runtime. The sandbox stays held until a create of
-   * it succeeds.
+   * A held sandbox: its create failed, and the bridge cannot tell the runtime. The sandbox stays held until a create of it
+   * succeeds.
    */
   readonly refused?: true;
-  /**
-   * The resources that plugins set at the create, by adjust key: the bridge's answers to the container's updates need
-   * them.
-   */
+  /** The resources that plugins set at the create, by adjust key: the bridge's answers to the container's updates need them. */
   readonly kept?: Readonly<Record<string, string>> | undefined;
 }
 
-/**
- * The call of the runtime at which a create runs: `create` at CreateContainer, `start` at StartContainer and
- * RunPodSandbox.
- */
+/** The call of the runtime at which a create runs: `create` at CreateContainer, `start` at StartContainer and RunPodSandbox. */
 export type Phase = "create" | "start";
 export const bothPhases: readonly Phase[] = ["create", "start"];
 
@@ -52,9 +45,9 @@ export interface CreateInfo {
 }
 
 /**
- * `open`: the bridge owes the delete. `rerun`: an earlier bridge began the delete and did not see its end, so this one
- * delivers it again. `deleting`: the delete runs. `deleted`: the bridge has delivered the delete, successfully or not.
- * A held sandbox passes through all of these states, with `refused`.
+ * `open`: the bridge owes the delete. `rerun`: an earlier bridge began the delete and did not see its end, so this one delivers it
+ * again. `deleting`: the delete runs. `deleted`: the bridge has delivered the delete, successfully or not. A held sandbox passes
+ * through all of these states, with `refused`.
  */
 export type State = "open" | "rerun" | "deleting" | "deleted";
 
@@ -65,8 +58,7 @@ export interface LedgerEntry {
 
 interface Journal {
   /**
-   * @param isLate the line may be written after the answer to the runtime: if a kill loses it, a second delete is the
-   * worst result
+   * @param isLate the line may be written after the answer to the runtime: if a kill loses it, a second delete is the worst result
    */
   append(line: string, isLate?: boolean): void;
 }
@@ -77,34 +69,30 @@ interface Recorded extends LedgerEntry {
   /** The results of the create phase's plugins. */
   createResults: readonly Result[];
   /**
-   * Set once the runtime removes the pod or container. `leaving`: the process still runs, and the entry stays until it
-   * has ended. `due`: the ledger drops the entry at the end of the delete.
+   * Set once the runtime removes the pod or container. `leaving`: the process still runs, and the entry stays until it has ended.
+   * `due`: the ledger drops the entry at the end of the delete.
    */
   removal?: "leaving" | "due";
 }
 
 /**
- * The pods and containers to which the bridge owes a delete. Each create that the bridge attempted gets one delete, and
- * nothing else gets one. `takeDelete` gives the right to deliver it, once in this process; the next bridge delivers a
- * delete again that a kill has cut short. An entry stays until the runtime removes its pod or container, for events
- * that come after the delete.
+ * The pods and containers to which the bridge owes a delete. Each create that the bridge attempted gets one delete, and nothing
+ * else gets one. `takeDelete` gives the right to deliver it, once in this process; the next bridge delivers a delete again that a
+ * kill has cut short. An entry stays until the runtime removes its pod or container, for events that come after the delete.
  *
  * The journal gets every change before the bridge runs a plugin for it.
  */
 export class Ledger {
   /**
-   * By id, the creates that the bridge has yet to record, because no plugin runs for them, or because the runtime
-   * listed the pod or container as running before the bridge. The bridge records each when its turn comes or an event
-   * names it. The ledger may also have an entry of an earlier phase or life of the id.
+   * By id, the creates that the bridge has yet to record, because no plugin runs for them, or because the runtime listed the pod or
+   * container as running before the bridge. The bridge records each when its turn comes or an event names it. The ledger may also
+   * have an entry of an earlier phase or life of the id.
    */
   readonly deferred = new Map<string, { readonly target: Target; readonly info: CreateInfo }>();
   private readonly entries = new Map<string, Recorded>();
   /** The container ids of each pod, so that an event need not search the entries of all pods on the node. */
   private readonly containerIds = new Map<string, Set<string>>();
-  /**
-   * The ids removed last: the runtime sends StopContainer in parallel with other events, so it may arrive after the
-   * removal.
-   */
+  /** The ids removed last: the runtime sends StopContainer in parallel with other events, so it may arrive after the removal. */
   private readonly removed: string[] = [];
   private journal: Journal | undefined;
   /** The ids dropped before the journal has been read: `adopt` ignores the journal's entries for them. */
@@ -117,8 +105,7 @@ export class Ledger {
   }
 
   /**
-   * Takes over the entries of an earlier bridge, but for ids that this ledger has or has dropped. Returns whether any
-   * entry is new.
+   * Takes over the entries of an earlier bridge, but for ids that this ledger has or has dropped. Returns whether any entry is new.
    */
   adopt(entries: readonly LedgerEntry[]): boolean {
     const unknown = entries.filter(({ created: { id } }) => !this.entries.has(id) && !this.dropped?.has(id));
@@ -127,10 +114,7 @@ export class Ledger {
     return unknown.length > 0;
   }
 
-  /**
-   * The lines of the shortest journal with the same content as this ledger; each is formatted only when the caller asks
-   * for it.
-   */
+  /** The lines of the shortest journal with the same content as this ledger; each is formatted only when the caller asks for it. */
   *lines(): Generator<string, void, undefined> {
     for (const recorded of this.entries.values()) yield linesOf(recorded);
   }
@@ -173,9 +157,7 @@ export class Ledger {
     return this.entries.has(id) || this.deferred.has(id) || this.removed.includes(id);
   }
 
-  /**
-   * Whether the bridge attempted a create of this id, handles its events, and has not begun the delete in this process.
-   */
+  /** Whether the bridge attempted a create of this id, handles its events, and has not begun the delete in this process. */
   isOpen(id: string): boolean {
     const recorded = this.entries.get(id);
     return recorded !== undefined && owesDelete(recorded);
@@ -192,8 +174,8 @@ export class Ledger {
   }
 
   /**
-   * Notes that a create of the sandbox has failed and the bridge cannot tell the runtime, so that it owes the delete at
-   * once; or, with false, that a create has succeeded.
+   * Notes that a create of the sandbox has failed and the bridge cannot tell the runtime, so that it owes the delete at once; or,
+   * with false, that a create has succeeded.
    */
   setRefused(id: string, refused: boolean): void {
     const recorded = this.entries.get(id);
@@ -204,8 +186,8 @@ export class Ledger {
   }
 
   /**
-   * Begins the delete of an id. Returns the create whose delete the caller has to deliver; undefined when there was no
-   * create, the delete was taken before, or the bridge does not handle the id's events.
+   * Begins the delete of an id. Returns the create whose delete the caller has to deliver; undefined when there was no create, the
+   * delete was taken before, or the bridge does not handle the id's events.
    */
   takeDelete(id: string): Created | undefined {
     const recorded = this.entries.get(id);
@@ -235,8 +217,8 @@ export class Ledger {
   }
 
   /**
-   * Notes that the runtime removes the pod or container while its process still runs. Returns whether this is new,
-   * since the runtime may try a removal again and again.
+   * Notes that the runtime removes the pod or container while its process still runs. Returns whether this is new, since the
+   * runtime may try a removal again and again.
    */
   noteLeaving(id: string): boolean {
     const recorded = this.entries.get(id);
@@ -246,8 +228,7 @@ export class Ledger {
   }
 
   /**
-   * Forgets an id whose pod or container the runtime has removed; while the delete is owed or runs, only when the
-   * delete has ended.
+   * Forgets an id whose pod or container the runtime has removed; while the delete is owed or runs, only when the delete has ended.
    */
   forget(id: string): void {
     // 1,000 is more than a runtime removes while one StopContainer is on its way.
@@ -303,8 +284,8 @@ export class Ledger {
   }
 
   /**
-   * The number of pods and containers that ran before the bridge, so that no plugin got their create, and whose delete
-   * is still owed.
+   * The number of pods and containers that ran before the bridge, so that no plugin got their create, and whose delete is still
+   * owed.
    */
   get adopted(): number {
     return this.all().filter((entry) => entry.created.adopted && entry.created.served && owesDelete(entry)).length;

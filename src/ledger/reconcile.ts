@@ -16,8 +16,7 @@ interface Reconciled<T extends Listed> {
   /** The runtime lists these as running, and the ledger has no entry for them. */
   readonly unknown: readonly T[];
   /**
-   * The bridge has to deliver these deletes now: the process is gone, or an earlier bridge began the delete. Containers
-   * come first.
+   * The bridge has to deliver these deletes now: the process is gone, or an earlier bridge began the delete. Containers come first.
    */
   readonly gone: readonly string[];
   /** Held sandboxes whose delete an earlier bridge did not finish: this bridge delivers it at once. */
@@ -31,10 +30,10 @@ interface Reconciled<T extends Listed> {
 /**
  * Compares the ledger's entries with the runtime's list after a registration, and with the processes of the machine.
  *
- * @param listed undefined when the runtime never sends its list (containerd 1.7 to a plugin that it launched): then
- * /proc alone shows which processes are gone, and where it cannot, the bridge waits for events
- * @param podsHaveProcess false when a pod may run without a process of its own: the state of its containers then shows
- * whether it runs
+ * @param listed undefined when the runtime never sends its list (containerd 1.7 to a plugin that it launched): then /proc alone
+ * shows which processes are gone, and where it cannot, the bridge waits for events
+ * @param podsHaveProcess false when a pod may run without a process of its own: the state of its containers then shows whether it
+ * runs
  */
 export function reconcile<T extends Listed>(
   listed: readonly T[] | undefined,
@@ -78,8 +77,8 @@ function saysGone(entry: Listed | undefined, created: Created, alive: (of: Creat
   // A container that is created and not yet started may have no process: that does not show that it is gone.
   if (entry.container?.state === "CONTAINER_CREATED" && !created.phases.includes("start")) return false;
   const liveness = alive(created);
-  // A runtime that gave a pid at the create and gives none now says that the process has ended. One that never gave a
-  // pid says nothing.
+  // A runtime that gave a pid at the create and gives none now says that the process has ended. One that never gave a pid says
+  // nothing.
   return liveness === "dead" || (liveness === "unknown" && created.pid > 0);
 }
 

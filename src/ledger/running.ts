@@ -8,13 +8,10 @@ import type { ProcessIdentity } from "../host/proc.js";
 import { whyUntrusted } from "./directory.js";
 
 /**
- * A plugin is noted this long after its start, in milliseconds: most have ended by then, and the next bridge need not
- * end those.
+ * A plugin is noted this long after its start, in milliseconds: most have ended by then, and the next bridge need not end those.
  */
 const noteAfterMs = 5;
-/**
- * The bytes of each line with its line feed. All lines have the same length, so that one can be overwritten in place.
- */
+/** The bytes of each line with its line feed. All lines have the same length, so that one can be overwritten in place. */
 const lineBytes = 160;
 
 /**
@@ -41,8 +38,8 @@ export class RunningPlugins {
   ) {}
 
   /**
-   * Ends the plugins that an earlier bridge left, and keeps the file in `directory` from now on. The bridge must hold
-   * the directory's lock.
+   * Ends the plugins that an earlier bridge left, and keeps the file in `directory` from now on. The bridge must hold the
+   * directory's lock.
    */
   open(directory: string): void {
     if (this.file !== undefined) return;

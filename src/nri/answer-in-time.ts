@@ -5,16 +5,15 @@ import type { Call } from "./ttrpc/server.js";
 import { Code, StatusError } from "./ttrpc/status.js";
 
 /**
- * How long before a call's deadline the bridge answers in place of the handler, in milliseconds, so that the answer
- * reaches the runtime in time; at most a quarter of the call's remaining time.
+ * How long before a call's deadline the bridge answers in place of the handler, in milliseconds, so that the answer reaches the
+ * runtime in time; at most a quarter of the call's remaining time.
  */
 const marginMs = 50;
 
 /**
- * Runs the handler of a call. If the handler has not ended shortly before the runtime gives up, the promise rejects
- * with DeadlineExceeded instead: an error in time fails one event, but a missing answer makes the runtime close the
- * connection without a message. The handler's later result is dropped, and the call's `cancellation` notifies the
- * handler.
+ * Runs the handler of a call. If the handler has not ended shortly before the runtime gives up, the promise rejects with
+ * DeadlineExceeded instead: an error in time fails one event, but a missing answer makes the runtime close the connection without a
+ * message. The handler's later result is dropped, and the call's `cancellation` notifies the handler.
  */
 export function answerInTime<T>(call: Call, handler: () => T | Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -31,20 +30,17 @@ export function answerInTime<T>(call: Call, handler: () => T | Promise<T>): Prom
 
 /** How often StallWatch checks the event loop while calls come, in milliseconds. */
 const tickMs = 100;
-/**
- * How often StallWatch checks when no call has come for `idleAfterMs`, in milliseconds: each check wakes an idle
- * machine.
- */
+/** How often StallWatch checks when no call has come for `idleAfterMs`, in milliseconds: each check wakes an idle machine. */
 const idleTickMs = 1_500;
 const idleAfterMs = 10_000;
 
 /**
- * Notices when the bridge's event loop did not run, because the bridge was stopped or got no CPU time. A call that the
- * bridge reads right after such a stall may have waited in the socket all the time, so that less of the runtime's
- * timeout remains than the call states, or nothing.
+ * Notices when the bridge's event loop did not run, because the bridge was stopped or got no CPU time. A call that the bridge reads
+ * right after such a stall may have waited in the socket all the time, so that less of the runtime's timeout remains than the call
+ * states, or nothing.
  *
- * While the bridge is idle and checks rarely, the kernel's count shows how long the bridge waited for a CPU. A stop
- * (SIGSTOP) shorter than the time between two checks is then not noticed.
+ * While the bridge is idle and checks rarely, the kernel's count shows how long the bridge waited for a CPU. A stop (SIGSTOP)
+ * shorter than the time between two checks is then not noticed.
  */
 export class StallWatch {
   private everyMs = tickMs;
@@ -54,8 +50,8 @@ export class StallWatch {
   private withoutProcessorMs = 0;
   private stall: { readonly from: number; readonly to: number } | undefined;
   /**
-   * Whether a stall ended in this turn of the event loop. Frames read in this turn have waited in the socket; in later
-   * turns only the rest of a long message has.
+   * Whether a stall ended in this turn of the event loop. Frames read in this turn have waited in the socket; in later turns only
+   * the rest of a long message has.
    */
   private justEnded = false;
 
@@ -120,8 +116,8 @@ export class StallWatch {
 }
 
 /**
- * How long the bridge's main thread has waited for a CPU since its start, in milliseconds; 0 where the kernel does not
- * count this time.
+ * How long the bridge's main thread has waited for a CPU since its start, in milliseconds; 0 where the kernel does not count this
+ * time.
  */
 function withoutProcessorMs(): number {
   const text = attempt(() => readRegularFile("/proc/self/schedstat").toString());

@@ -4,14 +4,13 @@ const firstMs = 2000;
 const maxMs = 60_000;
 
 /**
- * How long the bridge waits before it connects to the runtime again. After a connection that neither served events nor
- * lasted, the wait is exponential with jitter: from 2 to 3 s, doubling, up to 60 s. While no process listens on the
- * socket, the bridge tries every 2 to 3 s: a failed connect costs the runtime nothing, and the pods of a runtime that
- * is back need their plugins.
+ * How long the bridge waits before it connects to the runtime again. After a connection that neither served events nor lasted, the
+ * wait is exponential with jitter: from 2 to 3 s, doubling, up to 60 s. While no process listens on the socket, the bridge tries
+ * every 2 to 3 s: a failed connect costs the runtime nothing, and the pods of a runtime that is back need their plugins.
  *
- * A registration costs the runtime something: the registration waits for the runtime's lock, and while the runtime
- * stops a container, that wait blocks every container operation of the node (containerd#14083). This is why the first
- * wait is long too; with the jitter, the plugins of a restarted runtime do not all register at once.
+ * A registration costs the runtime something: the registration waits for the runtime's lock, and while the runtime stops a
+ * container, that wait blocks every container operation of the node (containerd#14083). This is why the first wait is long too;
+ * with the jitter, the plugins of a restarted runtime do not all register at once.
  */
 export class Backoff {
   private failures = 0;

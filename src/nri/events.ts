@@ -60,8 +60,8 @@ export const events = {
   UpdatePodSandbox: { ...ofPod, number: 12, since: "0.10.0", call: "own", request: updatePodSandboxRequest },
   PostUpdatePodSandbox: { ...ofPod, number: 13, since: "0.10.0" },
 } as const satisfies Record<string, EventFacts>;
-// Event 14, VALIDATE_CONTAINER_ADJUSTMENT, is no lifecycle event: the runtime asks plugins to judge the adjustments of
-// other plugins. The bridge does not subscribe to it.
+// Event 14, VALIDATE_CONTAINER_ADJUSTMENT, is no lifecycle event: the runtime asks plugins to judge the adjustments of other
+// plugins. The bridge does not subscribe to it.
 
 export type EventName = keyof typeof events;
 
@@ -93,9 +93,7 @@ export interface ContainerEvent {
 /** The fields of the requests of all events. On the wire any field that is a message may be absent. */
 type EventRequest = Omit<gen.UpdatePodSandboxRequest, "pod"> & gen.CreateContainerRequest;
 
-/**
- * A plugin's answer to an event. Only the answer to CreateContainer has `adjust`; the answers to most events are empty.
- */
+/** A plugin's answer to an event. Only the answer to CreateContainer has `adjust`; the answers to most events are empty. */
 export interface EventResponse {
   readonly adjust?: ContainerAdjustment;
   readonly update: readonly ContainerUpdate[];
@@ -110,8 +108,8 @@ export const noRequest: EventResponse = { update: [] };
 export type EventSubject = EventRequest & { readonly pod: PodSandbox };
 
 /**
- * Decodes the event of a call. Undefined when the method carries no event (Configure, Synchronize, Shutdown, unknown
- * methods), and for a StateChange with an event that is not in `events`. `sparing`: see MessageCodec.
+ * Decodes the event of a call. Undefined when the method carries no event (Configure, Synchronize, Shutdown, unknown methods), and
+ * for a StateChange with an event that is not in `events`. `sparing`: see MessageCodec.
  * @throws BridgeError PROTOCOL when the payload cannot be decoded
  */
 export function decodeEvent(method: string, payload: Uint8Array, sparing = false): NriEvent | undefined {
@@ -125,8 +123,7 @@ export function decodeEvent(method: string, payload: Uint8Array, sparing = false
 /** The name of a call's event, read from the method and the first two bytes; undefined where those do not show it. */
 export function peekEvent(method: string, payload: Uint8Array): EventName | undefined {
   if (isEventName(method)) return method;
-  // Go encodes the fields of a message in order: a StateChange starts with field 1, the event, which is a one-byte
-  // number.
+  // Go encodes the fields of a message in order: a StateChange starts with field 1, the event, which is a one-byte number.
   if (method !== "StateChange" || payload[0] !== 0x08) return undefined;
   return eventNames.find((name) => events[name].number === payload[1]);
 }
@@ -182,9 +179,9 @@ export function eventsOfMask(mask: number): EventName[] {
 /**
  * The mask that subscribes to those of the wanted events that a runtime of this NRI version knows.
  *
- * A runtime closes the connection for a bit that it does not know, and takes 0 as a subscription to everything,
- * including the validation of adjustments. So a plugin that wants no event subscribes to RemovePodSandbox: the rarest
- * event, and its answer changes nothing.
+ * A runtime closes the connection for a bit that it does not know, and takes 0 as a subscription to everything, including the
+ * validation of adjustments. So a plugin that wants no event subscribes to RemovePodSandbox: the rarest event, and its answer
+ * changes nothing.
  */
 export function eventMask(wanted: Iterable<EventName>, nri: Version): number {
   let mask = 0;

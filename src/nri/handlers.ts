@@ -16,15 +16,15 @@ export interface RuntimeInfo {
 }
 
 /**
- * The facts about a call besides its decoded content. `method` and `payload` are the received ones, for a recorder. The
- * bridge cancels `cancellation` when the connection ends, or when it answers without the handler as time runs out.
+ * The facts about a call besides its decoded content. `method` and `payload` are the received ones, for a recorder. The bridge
+ * cancels `cancellation` when the connection ends, or when it answers without the handler as time runs out.
  */
 export interface CallContext extends Omit<Call, "service"> {
   readonly event: EventName | "Synchronize";
   readonly runtime: RuntimeInfo;
   /**
-   * How long the call took, in milliseconds, if the bridge sent an empty answer before it decoded the event (see
-   * asksNothing); absent for every other call.
+   * How long the call took, in milliseconds, if the bridge sent an empty answer before it decoded the event (see asksNothing);
+   * absent for every other call.
    */
   readonly answeredInMs?: number;
 }
@@ -44,12 +44,10 @@ export interface PluginHandlers {
   /** Called when the answer to Synchronize has been sent. From now on the runtime sends events. */
   synchronized?(runtime: RuntimeInfo): void;
   /**
-   * Whether the answer to this event is empty, whatever the event contains, and need not wait for running work. The
-   * bridge then sends the answer before it decodes the event, and calls `handle` afterwards, with `answeredInMs` set.
+   * Whether the answer to this event is empty, whatever the event contains, and need not wait for running work. The bridge then
+   * sends the answer before it decodes the event, and calls `handle` afterwards, with `answeredInMs` set.
    */
   asksNothing?(event: EventName): boolean;
-  /**
-   * Handles an event. An error becomes the answer to the call; for most events the runtime's operation then fails.
-   */
+  /** Handles an event. An error becomes the answer to the call; for most events the runtime's operation then fails. */
   handle?(event: NriEvent, call: CallContext): Promise<EventResponse>;
 }

@@ -1,8 +1,8 @@
 import { BridgeError } from "../base/errors.js";
 
 /**
- * The name and index under which an NRI plugin registers. The runtime sends an event to its plugins in ascending order
- * of their indexes, compared as text.
+ * The name and index under which an NRI plugin registers. The runtime sends an event to its plugins in ascending order of their
+ * indexes, compared as text.
  */
 export interface PluginIdentity {
   readonly name: string;
@@ -20,9 +20,7 @@ export interface IdentitySources {
   readonly name?: string | undefined;
   readonly index?: string | undefined;
   readonly environment: PluginEnvironment;
-  /**
-   * The file name of the bridge's executable, without its directory: `NN-name` when the runtime launched the bridge.
-   */
+  /** The file name of the bridge's executable, without its directory: `NN-name` when the runtime launched the bridge. */
   readonly fileName: string;
 }
 

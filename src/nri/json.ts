@@ -11,10 +11,7 @@ import { type EventResponse, eventNames, events } from "./events.js";
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
-/**
- * Which field names the JSON has: protobuf's JSON names (cgroupsPath), or the schema's, as in recordings
- * (cgroups_path).
- */
+/** Which field names the JSON has: protobuf's JSON names (cgroupsPath), or the schema's, as in recordings (cgroups_path). */
 type JsonNames = "json" | "schema";
 
 /** A field of a message, as an entry of the generated table `shapes`. */
@@ -76,8 +73,8 @@ function isMessageName(text: string): text is MessageName {
 }
 
 /**
- * A message in protobuf's JSON form: 64-bit integers are strings, enum values are names, a field with its default value
- * is left out, and an `Optional*` value is `{"value": ...}`.
+ * A message in protobuf's JSON form: 64-bit integers are strings, enum values are names, a field with its default value is left
+ * out, and an `Optional*` value is `{"value": ...}`.
  */
 export function messageToJson(name: MessageName, message: object, names: JsonNames = "json"): { [key: string]: Json } {
   const fields = fieldsOf(name);
@@ -96,9 +93,7 @@ export function responseToJson(response: EventResponse): { [key: string]: Json }
   return messageToJson("CreateContainerResponse", response);
 }
 
-/**
- * The request of a recorded call, as the value of `"body"` in events.jsonl; undefined for a method without a request.
- */
+/** The request of a recorded call, as the value of `"body"` in events.jsonl; undefined for a method without a request. */
 export function requestToJson(method: string, payload: Uint8Array): { [key: string]: Json } | undefined {
   const request = requestCodecOf(method);
   return request && messageToJson(request.message, request.decode(payload), "schema");
@@ -136,9 +131,7 @@ function plainToJson(value: unknown): Json {
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
 }
 
-/**
- * Whether proto3 leaves a field with this value out. A message or an `Optional*` value that is set is never left out.
- */
+/** Whether proto3 leaves a field with this value out. A message or an `Optional*` value that is set is never left out. */
 function isDefault(value: unknown, [, , shape, kind, type]: Shape): boolean {
   if (value === undefined) return true;
   if (shape === "one") return kind === "enum" ? value === enumNames(type)[0] : kind === "scalar" && isZero(value);

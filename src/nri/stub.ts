@@ -9,8 +9,8 @@ import { adoptTrunk, connectTrunk } from "./wire/socket.js";
 import type { Trunk } from "./wire/trunk.js";
 
 /**
- * How the bridge reaches the runtime: by the path of a socket to connect to, or by the descriptor of a connected socket
- * that the bridge inherited from the runtime, which launched it.
+ * How the bridge reaches the runtime: by the path of a socket to connect to, or by the descriptor of a connected socket that the
+ * bridge inherited from the runtime, which launched it.
  */
 export type RuntimeSocket =
   | { readonly kind: "path"; readonly path: string }
@@ -21,9 +21,7 @@ export type StubEnd = SessionEnd | { readonly kind: "connect-failed"; readonly e
 
 export interface StubOptions extends SessionOptions {
   readonly socket: RuntimeSocket;
-  /**
-   * Whether to connect again when the connection to a path fails or is lost; without effect for a socket of kind "fd".
-   */
+  /** Whether to connect again when the connection to a path fails or is lost; without effect for a socket of kind "fd". */
   readonly reconnect: boolean;
   /** The random number for the jitter of the back-off, in [0, 1). */
   readonly random?: () => number;
@@ -35,16 +33,16 @@ export interface StubOptions extends SessionOptions {
 const connectTimeoutMs = 5_000;
 
 /**
- * The shortest time between two registrations, in milliseconds. Each registration waits for a lock of the runtime, and
- * the runtime's container operations wait meanwhile.
+ * The shortest time between two registrations, in milliseconds. Each registration waits for a lock of the runtime, and the
+ * runtime's container operations wait meanwhile.
  */
 const betweenRegistrationsMs = 2_000;
 /** How often a wait checks whether it can end early, as when a runtime has made a new socket, in milliseconds. */
 const lookEachMs = 250;
 
 /**
- * The bridge as an NRI plugin of the runtime: connects, registers, hands events to the handlers, and connects again
- * when the connection is lost. Each connect opens the socket by its path, since a restarted runtime makes a new socket.
+ * The bridge as an NRI plugin of the runtime: connects, registers, hands events to the handlers, and connects again when the
+ * connection is lost. Each connect opens the socket by its path, since a restarted runtime makes a new socket.
  */
 export class PluginStub {
   private readonly abort = new AbortController();
@@ -79,9 +77,9 @@ export class PluginStub {
   }
 
   /**
-   * Closes the connection and registers again, to subscribe to other events, no sooner than `betweenRegistrationsMs`
-   * after the last registration; events of the old subscription come until then. Not for a bridge that the runtime
-   * launched, as the runtime would not launch it again.
+   * Closes the connection and registers again, to subscribe to other events, no sooner than `betweenRegistrationsMs` after the last
+   * registration; events of the old subscription come until then. Not for a bridge that the runtime launched, as the runtime would
+   * not launch it again.
    */
   reregister(): void {
     const { session } = this;

@@ -1,6 +1,6 @@
 /**
- * The NRI v2 API as plain values. Fields have the schema's names in camel case; int64 and uint64 are bigint; an
- * `Optional*` wrapper of the schema is its value or undefined; an absent map or list is an empty one.
+ * The NRI v2 API as plain values. Fields have the schema's names in camel case; int64 and uint64 are bigint; an `Optional*` wrapper
+ * of the schema is its value or undefined; an absent map or list is an empty one.
  */
 export type * from "../gen/nri.js";
 

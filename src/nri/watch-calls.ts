@@ -16,10 +16,7 @@ export interface CallAnswer {
   readonly durationMs: number;
 }
 
-/**
- * An observer of the runtime's calls, such as the metrics or a recorder. It cannot change an answer; its errors are
- * logged.
- */
+/** An observer of the runtime's calls, such as the metrics or a recorder. It cannot change an answer; its errors are logged. */
 export interface CallWatcher {
   /** Whether the observer needs every field of pods and containers, not only the fields that v0.1 requests use. */
   readonly readsAll?: boolean;

@@ -9,8 +9,8 @@ const journalSocket = "/run/systemd/journal/stdout";
 const usualFile = "/var/lib/nri-v01-bridge/bridge.log";
 
 /**
- * Opens what `log.output` names: a path, `stderr` or `auto`. `auto` is standard error. Where standard error is
- * /dev/null, as in launched mode, `auto` is the systemd journal, or without a journal a file of limited size.
+ * Opens what `log.output` names: a path, `stderr` or `auto`. `auto` is standard error. Where standard error is /dev/null, as in
+ * launched mode, `auto` is the systemd journal, or without a journal a file of limited size.
  * @throws the system's error when `output` is a path that cannot be opened for writing
  */
 export function openLogDestination(output: string): LogDestination {
@@ -35,9 +35,7 @@ function openPath(path: string): LogDestination {
   return openLogFile(path);
 }
 
-/**
- * Opens a log of limited size: at `limitBytes` the file is renamed to `<path>.1`, which replaces an earlier `<path>.1`.
- */
+/** Opens a log of limited size: at `limitBytes` the file is renamed to `<path>.1`, which replaces an earlier `<path>.1`. */
 export function openLogFile(path: string, limitBytes = 5 * 1024 * 1024): LogDestination {
   let fd = open(path);
   const opened = fstatSync(fd);
@@ -57,8 +55,8 @@ export function openLogFile(path: string, limitBytes = 5 * 1024 * 1024): LogDest
 
   return {
     write(line) {
-      // The rotation fails without a free descriptor, without room, or on a read-only file system. Then the file grows
-      // until a later rotation succeeds.
+      // The rotation fails without a free descriptor, without room, or on a read-only file system. Then the file grows until a
+      // later rotation succeeds.
       if (size + Buffer.byteLength(line) > rotateAt && size > 0) attempt(rotate);
       // On a full disk the write fails: the bridge loses log lines, never an event.
       size += attempt(() => writeSync(fd, line)) ?? 0;
@@ -78,11 +76,11 @@ const identifier = "nri-v01-bridge";
 const mostWaiting = 1000;
 
 /**
- * Opens the systemd journal by its stream socket, which takes lines after a header of seven lines (systemd's stdout
- * protocol: identifier, unit, priority, level prefix, forward to syslog, kmsg, console). The header turns the level
- * prefix on: `<n>` before a line is its severity.
- * @param fallback opens the destination for when the journal cannot be reached or closes the connection; the lines that
- * the journal has not taken go there
+ * Opens the systemd journal by its stream socket, which takes lines after a header of seven lines (systemd's stdout protocol:
+ * identifier, unit, priority, level prefix, forward to syslog, kmsg, console). The header turns the level prefix on: `<n>` before a
+ * line is its severity.
+ * @param fallback opens the destination for when the journal cannot be reached or closes the connection; the lines that the journal
+ * has not taken go there
  */
 export function openJournal(socketPath: string, fallback: () => LogDestination): LogDestination {
   const waiting: string[] = [];
@@ -117,8 +115,8 @@ export function openJournal(socketPath: string, fallback: () => LogDestination):
 const severities = new Map(Object.entries({ fatal: 2, error: 3, warn: 4, info: 6, debug: 7, trace: 7 }));
 
 /**
- * Puts `<n>`, the severity, before a line, as the journal and `logger --prio-prefix` read it. A line without a level
- * counts as info.
+ * Puts `<n>`, the severity, before a line, as the journal and `logger --prio-prefix` read it. A line without a level counts as
+ * info.
  * @param line the log line, in JSON or text, that names the level @param shown the text to write after `<n>`
  */
 export function withSeverity(line: string, shown = line): string {

@@ -4,8 +4,8 @@ import { attempt } from "../base/errors.js";
 const leading = "event pod container state plugin plugins outcome answer line error".split(" ");
 
 /**
- * Formats a JSON line of the log for people: `time LEVEL sentence key=value…`, always as one line, whatever a plugin
- * printed. Returns a line that is not a JSON object unchanged.
+ * Formats a JSON line of the log for people: `time LEVEL sentence key=value…`, always as one line, whatever a plugin printed.
+ * Returns a line that is not a JSON object unchanged.
  * @param forJournal leaves out time and level, which the journal stores itself
  */
 export function formatTextLine(line: string, forJournal: boolean): string {
@@ -49,8 +49,8 @@ function formatText(text: string): string {
 }
 
 /**
- * Escapes characters that would move a terminal's cursor, reorder its text or break the line. JSON.stringify leaves the
- * C1 controls, line separators and bidi marks as they are.
+ * Escapes characters that would move a terminal's cursor, reorder its text or break the line. JSON.stringify leaves the C1
+ * controls, line separators and bidi marks as they are.
  */
 function escapeControls(text: string): string {
   return text.replace(

@@ -35,8 +35,8 @@ export function createLog(level: string, destination: LogDestination, funnel = n
 }
 
 /**
- * Delays lines to the end of the event loop's turn, so that no answer to the runtime waits for the log. An exit writes
- * the lines that still wait; SIGKILL may lose them.
+ * Delays lines to the end of the event loop's turn, so that no answer to the runtime waits for the log. An exit writes the lines
+ * that still wait; SIGKILL may lose them.
  */
 export function afterTurn(to: LogDestination): LogDestination {
   const lines: string[] = [];
@@ -68,9 +68,7 @@ export interface NodeLog extends Log {
   use(settings: LogSettings): void;
   /** Whether `use` has been called. */
   readonly inUse: boolean;
-  /**
-   * The latest error, or warning with an `error` field, at any `log.level`; null before the first. `at` is in ISO 8601.
-   */
+  /** The latest error, or warning with an `error` field, at any `log.level`; null before the first. `at` is in ISO 8601. */
   readonly lastFailure: { readonly at: string; readonly text: string } | null;
 }
 

@@ -21,8 +21,8 @@ export const metricPrefix = "nri_v01_bridge_";
  * Every metric of the bridge. Tests compare docs/metrics.md and the dashboard with this table.
  *
  * compat: containerd 2.3 (internal/nri/metrics.go) has plugin_invocations_total{plugin,operation,status,error},
- * plugin_latency_seconds{plugin,operation} and active_plugins. Here the label `plugin` is a legacy plugin, and the v0.1
- * `state` takes the place of its operation; `operation` is the NRI event under containerd's name.
+ * plugin_latency_seconds{plugin,operation} and active_plugins. Here the label `plugin` is a legacy plugin, and the v0.1 `state`
+ * takes the place of its operation; `operation` is the NRI event under containerd's name.
  */
 export const metricTable = {
   pluginInvocations: metric(
@@ -72,14 +72,14 @@ function metric(type: MetricFacts["type"], form: string, help: string): MetricFa
 }
 
 /**
- * Upper bounds in seconds. They cover a plugin that only runs `jq`, the 2 s that an NRI v2 runtime waits for an answer,
- * and runs of up to 10 s, which such a runtime does not wait for.
+ * Upper bounds in seconds. They cover a plugin that only runs `jq`, the 2 s that an NRI v2 runtime waits for an answer, and runs of
+ * up to 10 s, which such a runtime does not wait for.
  */
 const latencyBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 1.5, 2, 5, 10] as const;
 
 /**
- * At most this many pairs of plugin and state have time series of their own; the others share one. The bridge takes 50
- * ms to make a page of this size, and answers no event meanwhile.
+ * At most this many pairs of plugin and state have time series of their own; the others share one. The bridge takes 50 ms to make a
+ * page of this size, and answers no event meanwhile.
  */
 const mostSeries = 192;
 const mostListed = 64;
@@ -116,15 +116,13 @@ interface MetricsOptions {
   readonly sources: MetricsSources;
   readonly version: string;
   readonly log: Log;
-  /**
-   * Milliseconds until the bridge tries an address again that it could not listen at: another program may use the port.
-   */
+  /** Milliseconds until the bridge tries an address again that it could not listen at: another program may use the port. */
   readonly retryMs?: number;
 }
 
 /**
- * Metrics and health. Without an address the bridge loads and counts nothing. A server that fails costs the metrics,
- * never an event.
+ * Metrics and health. Without an address the bridge loads and counts nothing. A server that fails costs the metrics, never an
+ * event.
  */
 export class Metrics {
   private registry: Awaited<ReturnType<typeof createRegistry>> | undefined;
@@ -227,8 +225,8 @@ async function createRegistry(
   };
   const listed = () => sources.plugins()?.slice(0, mostListed) ?? [];
 
-  // PromQL's increase() does not see the first timeout of a series that begins with it. So the series of each plugin
-  // that conf.json lists begin at 0.
+  // PromQL's increase() does not see the first timeout of a series that begins with it. So the series of each plugin that conf.json
+  // lists begin at 0.
   const invocations = counter("pluginInvocations", (its) => {
     for (const plugin of listed()) {
       for (const state of ["create", "delete"]) {
@@ -290,8 +288,8 @@ interface Connection {
 type Sources = Pick<MetricsSources, "registered" | "synchronized" | "notices">;
 
 /**
- * Whether the runtime delivers events to the bridge: registered, and synchronized where the runtime does that. The text
- * also says what keeps plugins from running.
+ * Whether the runtime delivers events to the bridge: registered, and synchronized where the runtime does that. The text also says
+ * what keeps plugins from running.
  */
 export function readinessOf(sources: Sources, connection: Connection | undefined): Health {
   const { ok, text } = deliveryOf(sources, connection);

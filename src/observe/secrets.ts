@@ -4,8 +4,8 @@ import { formatString } from "../v01/gojson/format.js";
 import { quoteText } from "../v01/gojson/quote.js";
 
 /**
- * The funnel does not mask shorter values, in characters: they occur in too many unrelated words. A value whose key
- * says that it is secret may be shorter (`shortestNamed`).
+ * The funnel does not mask shorter values, in characters: they occur in too many unrelated words. A value whose key says that it is
+ * secret may be shorter (`shortestNamed`).
  */
 const shortest = 8;
 const shortestNamed = 6;
@@ -20,8 +20,8 @@ const ownFields: ReadonlySet<string> = new Set(
 );
 
 /**
- * Masks in each line of the log the values in plugins' confs, and texts that look like secrets. Never throws: when it
- * cannot examine a text, it masks the whole text. It parses confs only when there is a line to write.
+ * Masks in each line of the log the values in plugins' confs, and texts that look like secrets. Never throws: when it cannot
+ * examine a text, it masks the whole text. It parses confs only when there is a line to write.
  */
 export class LogFunnel {
   private known = new KnownSecrets();
@@ -128,9 +128,7 @@ export class KnownSecrets {
     return this.scrubCut(scrubbed);
   }
 
-  /**
-   * Masks the beginning of a secret where the bridge cut a text within that secret, such as `k3pt-f0… (12 bytes cut)`.
-   */
+  /** Masks the beginning of a secret where the bridge cut a text within that secret, such as `k3pt-f0… (12 bytes cut)`. */
   private scrubCut(text: string): string {
     const at = text.lastIndexOf(cutMark);
     if (at < 0) return text;
@@ -182,8 +180,8 @@ export function mask(secret: string): string {
 }
 
 /**
- * Patterns that recognize a secret by its shape; the second group is the part to mask. The texts come from outside the
- * bridge, so no pattern may take quadratic time on a long text.
+ * Patterns that recognize a secret by its shape; the second group is the part to mask. The texts come from outside the bridge, so
+ * no pattern may take quadratic time on a long text.
  */
 const shapes: readonly RegExp[] = [
   // name=value, --name=value, "name: value"

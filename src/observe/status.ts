@@ -44,9 +44,7 @@ export function digestOf(settings: object): string {
 }
 
 interface StatusOptions {
-  /**
-   * The state directory while this bridge holds its lock; undefined while it does not, or without a state directory.
-   */
+  /** The state directory while this bridge holds its lock; undefined while it does not, or without a state directory. */
   readonly directory: () => string | undefined;
   readonly look: () => Omit<Status, "starts">;
   readonly log: Log;
@@ -61,21 +59,21 @@ const coarseMs = 60_000;
 export const keptStarts = 4;
 
 /**
- * The bridge compares the status this often while it changes. While it does not change, each interval is twice the one
- * before, up to `restingLookMs`, because each look wakes an idle machine.
+ * The bridge compares the status this often while it changes. While it does not change, each interval is twice the one before, up
+ * to `restingLookMs`, because each look wakes an idle machine.
  */
 const lookEachMs = 500;
 const restingLookMs = 10_000;
 
 /**
- * Flags to open the file with. The open follows no symbolic link, and does not block on a FIFO: the exit of the bridge
- * waits for the last write.
+ * Flags to open the file with. The open follows no symbolic link, and does not block on a FIFO: the exit of the bridge waits for
+ * the last write.
  */
 const safely = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * Keeps the status file in the state directory: writes it when the status changes, and replaces it whole. No event
- * waits for a write, and a failed write costs no more than one line of the log.
+ * Keeps the status file in the state directory: writes it when the status changes, and replaces it whole. No event waits for a
+ * write, and a failed write costs no more than one line of the log.
  */
 export function keepStatus({ directory, look, log }: StatusOptions) {
   const warn = sayOnce(log.warn.bind(log));

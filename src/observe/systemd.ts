@@ -22,21 +22,19 @@ interface AnnouncerOptions {
   readonly lookEachMs?: number;
 }
 
-/**
- * The bridge sends READY=1 by then even without a runtime, which must not hold up the boot, nor fail the unit's start.
- */
+/** The bridge sends READY=1 by then even without a runtime, which must not hold up the boot, nor fail the unit's start. */
 const readyAtLatestMs = 20_000;
 /**
- * Once the bridge is ready it looks at its condition this many times less often: each look wakes an idle machine, and
- * only the status line can still change.
+ * Once the bridge is ready it looks at its condition this many times less often: each look wakes an idle machine, and only the
+ * status line can still change.
  */
 const calmness = 20;
 /** The wait after a failed notification, in milliseconds: without FFI each attempt starts a process. */
 const againMs = 1_000;
 
 /**
- * Notifies the service manager of readiness, status and stopping. The watchdog notifications come from the event loop,
- * so that the manager restarts a bridge that hangs.
+ * Notifies the service manager of readiness, status and stopping. The watchdog notifications come from the event loop, so that the
+ * manager restarts a bridge that hangs.
  */
 export function startAnnouncer(options: AnnouncerOptions) {
   const { settings, look, log, clock = monotonicClock, lookEachMs = 250 } = options;
@@ -96,8 +94,8 @@ export function startAnnouncer(options: AnnouncerOptions) {
 const longestStatus = 200;
 
 /**
- * One short line without control characters. `text` may hold any name that a runtime gives itself, and neither a
- * datagram nor a program's argument takes every text.
+ * One short line without control characters. `text` may hold any name that a runtime gives itself, and neither a datagram nor a
+ * program's argument takes every text.
  */
 export function statusLine(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this removes.
@@ -116,10 +114,7 @@ interface NotifySettings {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/**
- * Reads the variables that a service manager set for the bridge; undefined when none did.
- * @param pid the bridge's own
- */
+/** Reads the variables that a service manager set for the bridge; undefined when none did. @param pid the bridge's own */
 export function readNotifySettings(environment: Environment, pid: number): NotifySettings | undefined {
   const { NOTIFY_SOCKET: socket = "", WATCHDOG_USEC: usec = "", WATCHDOG_PID: watched } = environment;
   // compat: systemd also knows vsock: addresses, which reach the service manager outside a virtual machine.
@@ -148,8 +143,8 @@ export function createNotificationSender(open: typeof openNative = openNative): 
 }
 
 /**
- * The limit of one run of systemd-notify, which ends when the service manager has read the message, and does not give
- * up while the manager's queue is full.
+ * The limit of one run of systemd-notify, which ends when the service manager has read the message, and does not give up while the
+ * manager's queue is full.
  */
 const programMs = 5_000;
 
@@ -194,9 +189,7 @@ function createDatagramSender({ koffi, libc }: Native): SendNotification {
   };
 }
 
-/**
- * Encodes struct sockaddr_un: the family in two bytes, then a path with a final zero, or an abstract name after a zero.
- */
+/** Encodes struct sockaddr_un: the family in two bytes, then a path with a final zero, or an abstract name after a zero. */
 function encodeAddress(address: string): Buffer {
   const path = Buffer.from(address.startsWith("@") ? `\0${address.slice(1)}` : `${address}\0`);
   if (path.length > pathBytes) throw new Error(`${address}: longer than an address of a unix socket can be`);

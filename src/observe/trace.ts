@@ -6,9 +6,7 @@ export interface TraceContext {
 
 // https://www.w3.org/TR/trace-context-2/#traceparent-header-field-values
 const traceparentFormat = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/;
-/**
- * The trace context in a call's ttRPC metadata, from containerd (2.2 on) and CRI-O; undefined when absent or malformed.
- */
+/** The trace context in a call's ttRPC metadata, from containerd (2.2 on) and CRI-O; undefined when absent or malformed. */
 export function traceOf(metadata: readonly (readonly [key: string, value: string])[]): TraceContext | undefined {
   // Keys of ttRPC metadata are lower case by convention only.
   const values = metadata.flatMap(([key, value]) => (key.toLowerCase() === "traceparent" ? [value.trim()] : []));

@@ -9,33 +9,33 @@ import type { StartCommand, Started, Starter } from "./start.js";
 /** A plugin that waits for its request reads its stdin at most this long after its start, in milliseconds. */
 const proofMs = 50;
 /**
- * After this many failed proofs, or this many early processes in a row that waited for too long, the bridge starts this
- * file early no more. One failure proves nothing: the machine may be busy, or an interpreter's files not in memory yet.
+ * After this many failed proofs, or this many early processes in a row that waited for too long, the bridge starts this file early
+ * no more. One failure proves nothing: the machine may be busy, or an interpreter's files not in memory yet.
  */
 const mostProofs = 3;
 /**
- * The longest time that a run waits for an early start to finish, in milliseconds. A start normally takes far less,
- * unless the thread that starts the process waits for something else, such as a disk.
+ * The longest time that a run waits for an early start to finish, in milliseconds. A start normally takes far less, unless the
+ * thread that starts the process waits for something else, such as a disk.
  */
 const startMs = 500;
 /**
- * The bridge ends a process that has waited for its request this long, in milliseconds: the process may hold a lock
- * that the plugin before it in the chain waits for, or have a limit of its own for the wait.
+ * The bridge ends a process that has waited for its request this long, in milliseconds: the process may hold a lock that the plugin
+ * before it in the chain waits for, or have a limit of its own for the wait.
  */
 const mostWaitMs = 500;
 /** No wait of `proofMs` or `startMs` takes more than this fraction of the run's remaining time. */
 const share = 0.1;
 
 /**
- * A starter that can start a plugin's process while the bridge still makes the request, so that what the process does
- * before it reads its stdin costs the call no time. Only for plugins that have been seen to wait for their request
- * first, since the bridge kills an early process that it does not need.
+ * A starter that can start a plugin's process while the bridge still makes the request, so that what the process does before it
+ * reads its stdin costs the call no time. Only for plugins that have been seen to wait for their request first, since the bridge
+ * kills an early process that it does not need.
  */
 export class EarlyStarts implements Starter {
   /**
-   * What is known of a plugin, by its argv[0]. `file`: its path and stamp. `failed`: the number of runs in which its
-   * process did not read stdin in time; null once a process did. `overdue`: the number of its early processes in a row
-   * that waited for their request for too long.
+   * What is known of a plugin, by its argv[0]. `file`: its path and stamp. `failed`: the number of runs in which its process did
+   * not read stdin in time; null once a process did. `overdue`: the number of its early processes in a row that waited for their
+   * request for too long.
    */
   private readonly known = new Map<
     string,
@@ -43,8 +43,7 @@ export class EarlyStarts implements Starter {
   >();
 
   /**
-   * An early start is under way. There is only one at a time: each takes a thread of libuv's pool, and a disk may block
-   * them all.
+   * An early start is under way. There is only one at a time: each takes a thread of libuv's pool, and a disk may block them all.
    */
   private starting = false;
 
@@ -62,10 +61,7 @@ export class EarlyStarts implements Starter {
     return new EarlyStart(command, file, starting, known);
   }
 
-  /**
-   * For a file not seen before, `give` holds the request back until the process waits for it: this is the proof that it
-   * does.
-   */
+  /** For a file not seen before, `give` holds the request back until the process waits for it: this is the proof that it does. */
   async start(command: StartCommand): Promise<Started | StartFault> {
     const file = fileOf(command);
     const before = this.known.get(command.argv0);
@@ -114,8 +110,8 @@ export class EarlyStart {
   }
 
   /**
-   * The process, when `command` executes the same file as at the early start. Otherwise this ends the process and
-   * returns null: the caller then starts another one.
+   * The process, when `command` executes the same file as at the early start. Otherwise this ends the process and returns null: the
+   * caller then starts another one.
    */
   async take(command: StartCommand, terminateAt: Deadline): Promise<Started | null> {
     const started = await this.startedFor(command, terminateAt);

@@ -1,6 +1,5 @@
 /**
- * The PATH of plugins when the bridge has none: a runtime that launches the bridge gives it no PATH, and shell plugins
- * need one.
+ * The PATH of plugins when the bridge has none: a runtime that launches the bridge gives it no PATH, and shell plugins need one.
  */
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

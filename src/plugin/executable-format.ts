@@ -8,10 +8,7 @@ const elfMagic = Buffer.from("\x7fELF", "latin1");
 const minElfBytes = 52;
 const binfmtDirectory = "/proc/sys/fs/binfmt_misc";
 
-/**
- * The ELF machine numbers (elf.h) that the kernel of each architecture executes; the keys are values of Node's
- * `process.arch`.
- */
+/** The ELF machine numbers (elf.h) that the kernel of each architecture executes; the keys are values of Node's `process.arch`. */
 export const elfMachines: Readonly<Record<string, readonly number[]>> = {
   arm: [40],
   arm64: [183, 40],
@@ -26,8 +23,8 @@ export const elfMachines: Readonly<Record<string, readonly number[]>> = {
 /**
  * Whether execve would refuse a file with ENOEXEC.
  *
- * compat: containerd 1.6 failed with `exec format error` for such a file. Node starts processes by glibc's execvp,
- * which runs such a file with /bin/sh instead: a script without a shebang would run, and an empty file would succeed.
+ * compat: containerd 1.6 failed with `exec format error` for such a file. Node starts processes by glibc's execvp, which runs such
+ * a file with /bin/sh instead: a script without a shebang would run, and an empty file would succeed.
  */
 export function hasUnknownFormat(path: string): boolean {
   const head = readHead(path);
@@ -36,9 +33,7 @@ export function hasUnknownFormat(path: string): boolean {
   return parseShebang(head) === null && !isExecutableElf(head);
 }
 
-/**
- * The first bytes of a file, as many as the kernel looks at to execute it; null when the bridge cannot read the file.
- */
+/** The first bytes of a file, as many as the kernel looks at to execute it; null when the bridge cannot read the file. */
 export function readHead(path: string): Buffer | null {
   const head = Buffer.alloc(headBytes);
   const size = attempt(() =>
@@ -67,10 +62,7 @@ function isExecutableElf(head: Buffer): boolean {
   return elfMachines[process.arch]?.includes(machine) !== false || hasBinfmtEntries();
 }
 
-/**
- * Whether binfmt_misc has interpreters, such as qemu for another machine's ELF files: the kernel may then execute the
- * file.
- */
+/** Whether binfmt_misc has interpreters, such as qemu for another machine's ELF files: the kernel may then execute the file. */
 function hasBinfmtEntries(): boolean {
   return attempt(() => readdirSync(binfmtDirectory).some((name) => name !== "register" && name !== "status")) ?? false;
 }

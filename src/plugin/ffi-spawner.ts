@@ -12,10 +12,10 @@ const scratchBytes = 1 << 16;
 const rlimitNofile = 7;
 
 /**
- * The fast spawner: it calls posix_spawn(3) through an FFI library. The child shares the bridge's memory until it
- * executes the plugin, so the cost does not grow with that memory, and posix_spawn returns the error of execve. The
- * call blocks until execve, in the caller's thread or, with `offThread`, in a thread of libuv's pool. Nothing else
- * blocks: epoll tells the event loop when a process ends (by its pidfd) or prints (by its pipes).
+ * The fast spawner: it calls posix_spawn(3) through an FFI library. The child shares the bridge's memory until it executes the
+ * plugin, so the cost does not grow with that memory, and posix_spawn returns the error of execve. The call blocks until execve, in
+ * the caller's thread or, with `offThread`, in a thread of libuv's pool. Nothing else blocks: epoll tells the event loop when a
+ * process ends (by its pidfd) or prints (by its pipes).
  *
  * @param openFiles the RLIMIT_NOFILE of plugins; undefined: the bridge's own
  * @throws Error when the system gives no epoll descriptor
@@ -24,8 +24,7 @@ export function createFfiSpawner(
   { koffi, libc }: Native,
   openFiles: OpenFilesLimit | undefined = startingOpenFilesLimit(),
 ): Spawner {
-  // With posix_spawn_file_actions_addclosefrom_np each child closes inherited descriptors; without it the bridge closes
-  // its own.
+  // With posix_spawn_file_actions_addclosefrom_np each child closes inherited descriptors; without it the bridge closes its own.
   if (libc.addCloseFrom === undefined) closeInheritedDescriptors();
   return new FfiSpawner({ libc, events: new EventPoll(koffi, libc), scratch: Buffer.alloc(scratchBytes) }, openFiles);
 }
@@ -50,8 +49,7 @@ class FfiSpawner implements Spawner {
     const { libc } = this.parts;
     const argv = [command.argv0, ...command.args];
     const envp = Object.entries(command.env).map(([name, value]) => `${name}=${value}`);
-    // A C string ends at its first zero byte, so an argument would be cut silently; Node's spawn refuses a zero byte as
-    // well.
+    // A C string ends at its first zero byte, so an argument would be cut silently; Node's spawn refuses a zero byte as well.
     if ([command.path, command.cwd, ...argv, ...envp].some((text) => text.includes("\0"))) return { code: "EINVAL" };
     const pipes = this.spare ?? openPolledPipes(this.parts);
     this.spare = undefined;
@@ -89,27 +87,27 @@ class FfiSpawner implements Spawner {
 const flags = { setGroup: 0x02, setDefaultSignals: 0x04, setSignalMask: 0x08 } as const;
 
 /**
- * The attributes of each child. The child leads a process group of its own, so that the bridge can signal the whole
- * group, and stays in the bridge's session: with a session of its own (POSIX_SPAWN_SETSID) the scheduler would put the
- * child into an autogroup of its own, and its start would take twice the time on a busy machine. The child has default
- * signal actions (Node ignores SIGPIPE) and an empty signal mask.
+ * The attributes of each child. The child leads a process group of its own, so that the bridge can signal the whole group, and
+ * stays in the bridge's session: with a session of its own (POSIX_SPAWN_SETSID) the scheduler would put the child into an autogroup
+ * of its own, and its start would take twice the time on a busy machine. The child has default signal actions (Node ignores
+ * SIGPIPE) and an empty signal mask.
  */
 function createAttributes(libc: Libc): Buffer {
   const attributes = Buffer.alloc(sizes.spawnAttributes);
   libc.initAttributes(attributes);
   // Fresh attributes have the process group 0, which stands for the child's own pid.
   libc.setAttributeFlags(attributes, flags.setDefaultSignals | flags.setSignalMask | flags.setGroup);
-  // sigfillset(3) leaves out the two signals that the C library uses itself, and posix_spawn sets those to be ignored
-  // unless this mask has them.
+  // sigfillset(3) leaves out the two signals that the C library uses itself, and posix_spawn sets those to be ignored unless this
+  // mask has them.
   libc.setDefaultSignals(attributes, Buffer.alloc(sizes.signalSet, 0xff));
   libc.setSignalMask(attributes, Buffer.alloc(sizes.signalSet));
   return attributes;
 }
 
 /**
- * Calls `spawn` with the file actions that the child carries out before it executes the plugin: it takes the
- * descriptors as 0, 1 and 2, closes all others, and changes to its directory. When the library cannot add an action
- * (ENOMEM), `spawn` is not called: the child would run in the bridge's directory or on the bridge's stdio.
+ * Calls `spawn` with the file actions that the child carries out before it executes the plugin: it takes the descriptors as 0, 1
+ * and 2, closes all others, and changes to its directory. When the library cannot add an action (ENOMEM), `spawn` is not called:
+ * the child would run in the bridge's directory or on the bridge's stdio.
  *
  * @returns errno, or 0
  */
@@ -135,17 +133,13 @@ async function withActions(
 
 const noHang = 1;
 /**
- * POLLIN. A `struct pollfd` ends in two 16-bit fields, `events` and `revents`: here one number, with `revents` in its
- * upper half.
+ * POLLIN. A `struct pollfd` ends in two 16-bit fields, `events` and `revents`: here one number, with `revents` in its upper half.
  */
 const pollIn = 1;
 /** The interval of waitpid(2) for a process whose pidfd the bridge cannot watch, in milliseconds. */
 const reapIntervalMs = 10;
 
-/**
- * A child process that libuv does not know. The bridge sees its end by a pidfd and reaps only this pid, so no child of
- * libuv.
- */
+/** A child process that libuv does not know. The bridge sees its end by a pidfd and reaps only this pid, so no child of libuv. */
 class FfiProcess implements Spawned {
   readonly exited: Promise<Exit>;
   private exit: Exit | undefined;
@@ -191,8 +185,8 @@ class FfiProcess implements Spawned {
     }
     this.stopWatching = this.pidfd < 0 ? undefined : this.parts.events.watch(this.pidfd, look);
     if (this.stopWatching !== undefined) return;
-    // The kernel had no memory for a pidfd or its watch. The timer is unref'd: `keepAlive` alone decides what keeps the
-    // event loop alive.
+    // The kernel had no memory for a pidfd or its watch. The timer is unref'd: `keepAlive` alone decides what keeps the event loop
+    // alive.
     const timer = setInterval(look, reapIntervalMs).unref();
     this.stopWatching = () => clearInterval(timer);
   }

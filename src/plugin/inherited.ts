@@ -8,20 +8,17 @@ export interface OpenFilesLimit {
 }
 
 /**
- * The hard limit of a service whose unit sets none: systemd's defaults (DefaultLimitNOFILE, with Debian's patch), and
- * the kernel's.
+ * The hard limit of a service whose unit sets none: systemd's defaults (DefaultLimitNOFILE, with Debian's patch), and the kernel's.
  */
 const defaultHardLimits: readonly bigint[] = [524_288n, 1_048_576n, 4_096n];
 const defaultSoftLimit = 1_024n;
 
 /**
- * The limit of open files to give a plugin: the limit that the bridge was started with. undefined: the bridge's present
- * one.
+ * The limit of open files to give a plugin: the limit that the bridge was started with. undefined: the bridge's present one.
  *
- * Node raises its own soft limit to the hard one when it starts, and does not report the old value. A parent with the
- * bridge's hard limit most likely passed its soft limit on, too. A service manager (systemd) has other limits for
- * itself: then a default hard limit means the default soft one, and any other hard limit was set together with the soft
- * one (LimitNOFILE=65536).
+ * Node raises its own soft limit to the hard one when it starts, and does not report the old value. A parent with the bridge's hard
+ * limit most likely passed its soft limit on, too. A service manager (systemd) has other limits for itself: then a default hard
+ * limit means the default soft one, and any other hard limit was set together with the soft one (LimitNOFILE=65536).
  */
 export function startingOpenFilesLimit(
   own = readOpenFilesLimit("self"),
@@ -44,9 +41,9 @@ const closeOnExec = 0o2000000;
 /**
  * Closes the descriptors that the bridge inherited and that are not meant for it, so that no plugin inherits them.
  *
- * Node opens all descriptors close-on-exec. At its start it also marks inherited descriptors close-on-exec, but only up
- * to the first gap from 16 on: a descriptor without this mark is an inherited one behind that gap. A descriptor that
- * the runtime passes to the bridge on purpose has a low number, so Node has marked it and it stays open.
+ * Node opens all descriptors close-on-exec. At its start it also marks inherited descriptors close-on-exec, but only up to the
+ * first gap from 16 on: a descriptor without this mark is an inherited one behind that gap. A descriptor that the runtime passes to
+ * the bridge on purpose has a low number, so Node has marked it and it stays open.
  */
 export function closeInheritedDescriptors(): void {
   for (const descriptor of readdirSync("/proc/self/fdinfo").map(Number)) {

@@ -46,16 +46,11 @@ export interface InvokeOutcome {
   readonly stdoutBytes: Uint8Array;
   readonly stderr: readonly string[];
   readonly outcome: Outcome;
-  /**
-   * Why the plugin failed, in containerd 1.6's words where it had any, without the leading `plugin: <type>: `; null on
-   * success.
-   */
+  /** Why the plugin failed, in containerd 1.6's words where it had any, without the leading `plugin: <type>: `; null on success. */
   readonly error: string | null;
   /** What an operator can do about the failure, or its likely cause, where `error` does not say so; otherwise null. */
   readonly hint: string | null;
-  /**
-   * The id of the plugin's process group while processes of the group still run after the plugin's end; otherwise null.
-   */
+  /** The id of the plugin's process group while processes of the group still run after the plugin's end; otherwise null. */
   readonly leftGroup: number | null;
   readonly result?: Result;
   /** Why the bridge could not start the plugin's process; undefined when it did start. */
@@ -95,8 +90,8 @@ export interface Stage {
   /** Wraps a command so that it runs inside this place. */
   command(command: StartCommand): StartCommand;
   /**
-   * Called after the run, since the bridge itself started only the wrapper: the error, such as ENOENT, with which the
-   * wrapper could not execute the plugin; undefined when it could.
+   * Called after the run, since the bridge itself started only the wrapper: the error, such as ENOENT, with which the wrapper could
+   * not execute the plugin; undefined when it could.
    * @param stderr the lines that the wrapper and the plugin printed there
    */
   startError(stderr: readonly string[]): StartFault | undefined;
@@ -125,11 +120,10 @@ const firstPauseMs = 5;
 const longestPauseMs = 50;
 
 /**
- * Decides which failures may pass because an installer copies the plugin or renames it into place at this moment. These
- * are: a plugin that the bridge found before is missing or not executable now; a plugin's file is still being written
- * (ETXTBSY); its interpreter is missing (ENOENT). The bridge tries such a plugin again while the call has time. A
- * plugin that has failed so for `withinMs` fails at once from then on, as does a plugin that the bridge has never
- * found.
+ * Decides which failures may pass because an installer copies the plugin or renames it into place at this moment. These are: a
+ * plugin that the bridge found before is missing or not executable now; a plugin's file is still being written (ETXTBSY); its
+ * interpreter is missing (ENOENT). The bridge tries such a plugin again while the call has time. A plugin that has failed so for
+ * `withinMs` fails at once from then on, as does a plugin that the bridge has never found.
  */
 export class Installs {
   private readonly found = new Set<string>();
@@ -155,10 +149,7 @@ export class Installs {
   }
 }
 
-/**
- * Runs `<plugin> invoke` with the request on its stdin. Never rejects because of a plugin: its failure is in the
- * outcome.
- */
+/** Runs `<plugin> invoke` with the request on its stdin. Never rejects because of a plugin: its failure is in the outcome. */
 export async function invokePlugin(invocation: Invocation, context: InvokeContext): Promise<InvokeOutcome> {
   const { terminateAt } = invocation.time;
   let outcome = await tryPlugin(invocation, context);
@@ -225,8 +216,7 @@ function commandOf({ plugin, conf, policy }: WhatToStart, path: string, context:
 }
 
 /**
- * Starts a plugin's process before the bridge has made its request; undefined when the plugin is not found or the
- * spawner cannot.
+ * Starts a plugin's process before the bridge has made its request; undefined when the plugin is not found or the spawner cannot.
  * @param offThread start the process from another thread, since this one has work to do
  */
 export function startEarly(what: WhatToStart, context: InvokeContext, offThread: boolean): EarlyStart | undefined {
@@ -236,8 +226,8 @@ export function startEarly(what: WhatToStart, context: InvokeContext, offThread:
 }
 
 /**
- * Runs a plugin on a stage. The bridge starts a wrapper there, so the start gives no error for the plugin's own file:
- * the bridge checks for an unknown format before the run, and asks the stage for other errors after it.
+ * Runs a plugin on a stage. The bridge starts a wrapper there, so the start gives no error for the plugin's own file: the bridge
+ * checks for an unknown format before the run, and asks the stage for other errors after it.
  */
 async function runOn(
   stage: Stage,
@@ -252,14 +242,12 @@ async function runOn(
   return startError === undefined ? run : { ...run, startError };
 }
 
-/**
- * How many bytes of a plugin's invalid output the error quotes: a ttRPC status holds no more, and quoting takes time.
- */
+/** How many bytes of a plugin's invalid output the error quotes: a ttRPC status holds no more, and quoting takes time. */
 const maxQuotedBytes = 8192;
 
 /**
- * The outcome of a plugin that the bridge did not run or whose result it does not have: `refused` when there is no
- * place to run it in, `skipped` when it is not to run now, `timed-out` when the bridge could not end it.
+ * The outcome of a plugin that the bridge did not run or whose result it does not have: `refused` when there is no place to run it
+ * in, `skipped` when it is not to run now, `timed-out` when the bridge could not end it.
  */
 export function notInvoked(
   { plugin, state, request }: Pick<Invocation, "plugin" | "state" | "request">,
@@ -275,10 +263,7 @@ export function notInvoked(
   };
 }
 
-/**
- * Whether an outcome says something about the plugin itself: its process started, or the kernel does not execute its
- * file.
- */
+/** Whether an outcome says something about the plugin itself: its process started, or the kernel does not execute its file. */
 export function wasBegun({ outcome }: InvokeOutcome): boolean {
   return outcome !== "skipped" && outcome !== "refused" && outcome !== "not-found";
 }

@@ -13,10 +13,7 @@ export interface LookupOptions {
   readonly lookup: "plugin-dirs-first" | "path-first";
   /** `plugin-dirs`: findPlugin does not search PATH, and refuses a type with a slash. */
   readonly types: "any" | "plugin-dirs";
-  /**
-   * Maps a path of the node to the path at which this process finds it, as when a root directory holds the node's
-   * files.
-   */
+  /** Maps a path of the node to the path at which this process finds it, as when a root directory holds the node's files. */
   readonly locate?: (path: string) => string;
 }
 
@@ -109,8 +106,7 @@ function foundIn(behind: readonly string[], type: string, path: string, stats: S
 /**
  * The stats of the executable at a path, or the error code that execve would give.
  *
- * compat: os/exec accepts any file that is no directory and has at least one of the three execute bits, whoever the
- * user is.
+ * compat: os/exec accepts any file that is no directory and has at least one of the three execute bits, whoever the user is.
  */
 function statExecutable(path: string, { locate = (own) => own }: LookupOptions): Stats | string {
   try {
@@ -122,8 +118,7 @@ function statExecutable(path: string, { locate = (own) => own }: LookupOptions):
 }
 
 function searchOrder(options: LookupOptions): string[] {
-  // os/exec resolves a relative or empty element of PATH from the working directory, but refuses to run what it finds
-  // there.
+  // os/exec resolves a relative or empty element of PATH from the working directory, but refuses to run what it finds there.
   const onPath = options.types === "any" ? options.path.split(":").filter((directory) => isAbsolute(directory)) : [];
   const order =
     options.lookup === "path-first" ? [...onPath, ...options.pluginDirs] : [...options.pluginDirs, ...onPath];

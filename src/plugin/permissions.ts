@@ -7,10 +7,10 @@ const maxInterpreters = 5;
 /** At most this many lookups of `#!/usr/bin/env NAME` are followed for one file. */
 const maxFound = 5;
 /**
- * Why the bridge must not execute a file in an environment with this PATH. null when only root and the bridge's own
- * user can change what then runs: the file, the interpreter that its first line names, the interpreter of that
- * interpreter, and so on, and what `#!/usr/bin/env NAME` finds. This also checks each directory of PATH before the one
- * that has NAME, since a user who can write to such a directory could put a program of that name there.
+ * Why the bridge must not execute a file in an environment with this PATH. null when only root and the bridge's own user can change
+ * what then runs: the file, the interpreter that its first line names, the interpreter of that interpreter, and so on, and what
+ * `#!/usr/bin/env NAME` finds. This also checks each directory of PATH before the one that has NAME, since a user who can write to
+ * such a directory could put a program of that name there.
  */
 export function findExecutableFault(path: string, searchPath: string, walk = new PermissionWalk()): string | null {
   const fault = walk.faultOf(path);
@@ -28,8 +28,8 @@ class Interpreters {
   ) {}
 
   /**
-   * The fault of the files that the kernel executes besides this one, which the caller has checked. A missing
-   * interpreter is no fault: execve reports it.
+   * The fault of the files that the kernel executes besides this one, which the caller has checked. A missing interpreter is no
+   * fault: execve reports it.
    */
   faultOf(path: string, way: Way, depth: number): string | null {
     const line = this.firstLineOf(way);
@@ -79,9 +79,9 @@ function isEnv(path: string): boolean {
 }
 
 /**
- * The program that env(1) executes for its one argument on a first line: the argument, or NAME in `-S NAME arguments`,
- * where assignments may precede NAME. "" when env executes the script itself. undefined when the program is unknown:
- * this does not follow other options, quotes and variables.
+ * The program that env(1) executes for its one argument on a first line: the argument, or NAME in `-S NAME arguments`, where
+ * assignments may precede NAME. "" when env executes the script itself. undefined when the program is unknown: this does not follow
+ * other options, quotes and variables.
  */
 function envCommand(argument: string): string | undefined {
   const [, split] = /^(?:-S|--split-string=)(.*)$/s.exec(argument) ?? [];

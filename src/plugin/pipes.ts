@@ -11,16 +11,11 @@ const setStatusFlags = 4;
 
 export interface PolledPipes {
   readonly ends: StdioEnds & { readonly stdout: PolledOutput };
-  /**
-   * The plugin's stdin, stdout and stderr, in blocking mode. The caller closes them once the plugin's process has them.
-   */
+  /** The plugin's stdin, stdout and stderr, in blocking mode. The caller closes them once the plugin's process has them. */
   readonly pluginEnds: readonly [number, number, number];
 }
 
-/**
- * Makes the three pipes of one process.
- * @throws NativeError with the errno when pipe2(2) fails, as for want of descriptors
- */
+/** Makes the three pipes of one process. @throws NativeError with the errno when pipe2(2) fails, as for want of descriptors */
 export function openPolledPipes(parts: PolledParts): PolledPipes {
   const opened: number[] = [];
   try {
@@ -63,8 +58,8 @@ export class RequestWriter implements RequestEnd {
   constructor(private descriptor: number | null) {}
 
   /**
-   * Writes as much of the request as the pipe takes at once: mostly all of it, and then this closes the pipe. A pipe
-   * that the plugin does not read takes 64 KiB; the bridge writes the rest when the plugin reads, or never.
+   * Writes as much of the request as the pipe takes at once: mostly all of it, and then this closes the pipe. A pipe that the
+   * plugin does not read takes 64 KiB; the bridge writes the rest when the plugin reads, or never.
    */
   send(request: Uint8Array): boolean {
     const { descriptor } = this;
@@ -96,14 +91,14 @@ export class RequestWriter implements RequestEnd {
 }
 
 /**
- * `finish` reads at most this many bytes, more than any pipe holds (/proc/sys/fs/pipe-max-size): a background child
- * that prints faster than the bridge reads must not keep the bridge reading.
+ * `finish` reads at most this many bytes, more than any pipe holds (/proc/sys/fs/pipe-max-size): a background child that prints
+ * faster than the bridge reads must not keep the bridge reading.
  */
 const maxDrainBytes = 1 << 20;
 
 /**
- * The watch of a pipe begins this late, in milliseconds. Most plugins have ended by then; one that fills its pipe
- * sooner blocks until the watch begins.
+ * The watch of a pipe begins this late, in milliseconds. Most plugins have ended by then; one that fills its pipe sooner blocks
+ * until the watch begins.
  */
 const watchAfterMs = 1;
 
@@ -115,10 +110,7 @@ export interface PolledParts {
   readonly scratch: Buffer;
 }
 
-/**
- * The bridge's end of a plugin's stdout or stderr, without a Node stream. Takes over a non-blocking descriptor, and
- * closes it.
- */
+/** The bridge's end of a plugin's stdout or stderr, without a Node stream. Takes over a non-blocking descriptor, and closes it. */
 export class PolledOutput implements OutputEnd {
   private onChunk: (chunk: Uint8Array) => void = () => {};
   private onEnd: () => void = () => {};
@@ -137,8 +129,8 @@ export class PolledOutput implements OutputEnd {
   }
 
   /**
-   * Begins to watch the pipe only after `watchAfterMs`: most plugins end before, and `finish` then reads their output
-   * without a watch.
+   * Begins to watch the pipe only after `watchAfterMs`: most plugins end before, and `finish` then reads their output without a
+   * watch.
    */
   read(onChunk: (chunk: Uint8Array) => void): void {
     this.onChunk = onChunk;
@@ -173,8 +165,7 @@ export class PolledOutput implements OutputEnd {
   }
 
   /**
-   * Watches the pipe by epoll. When the kernel has no memory for the watch, the bridge reads the pipe only when the
-   * process ends.
+   * Watches the pipe by epoll. When the kernel has no memory for the watch, the bridge reads the pipe only when the process ends.
    */
   private watch(): void {
     clearTimeout(this.timer);
@@ -182,8 +173,8 @@ export class PolledOutput implements OutputEnd {
   }
 
   /**
-   * Reads one chunk and passes it to `onChunk`; closes this end at the end of the data. Returns the number of bytes
-   * read, 0 when this end is closed, and null when the pipe is empty now.
+   * Reads one chunk and passes it to `onChunk`; closes this end at the end of the data. Returns the number of bytes read, 0 when
+   * this end is closed, and null when the pipe is empty now.
    */
   readSome(): number | null {
     const { libc, scratch } = this.parts;

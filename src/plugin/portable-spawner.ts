@@ -8,18 +8,15 @@ import { errorCode } from "./go-errors.js";
 import { closeInheritedDescriptors } from "./inherited.js";
 import type { Command, Exit, OutputEnd, RequestEnd, Spawned, Spawner, StartFault } from "./spawner.js";
 
-/**
- * How long the bridge goes on reading a process's output after its end while another process holds the pipe, in
- * milliseconds.
- */
+/** How long the bridge goes on reading a process's output after its end while another process holds the pipe, in milliseconds. */
 const drainMs = 10;
 /** Node opens this many descriptors for one start: three pairs, and a pipe of its own. */
 const descriptorsPerStart = 8;
 
 /**
- * The spawner that needs no native code: it uses execa, which it loads at the first start. Each start forks, which
- * copies the page tables of the whole bridge, so a start costs more the more memory the bridge holds. Node's pipes are
- * socket pairs: a plugin cannot open /dev/stdin, /dev/stdout or /dev/stderr by name (ENXIO).
+ * The spawner that needs no native code: it uses execa, which it loads at the first start. Each start forks, which copies the page
+ * tables of the whole bridge, so a start costs more the more memory the bridge holds. Node's pipes are socket pairs: a plugin
+ * cannot open /dev/stdin, /dev/stdout or /dev/stderr by name (ENXIO).
  */
 export function createPortableSpawner(): Spawner {
   closeInheritedDescriptors();
@@ -33,10 +30,9 @@ async function spawnPortably({ path, argv0, args, env, cwd }: Command): Promise<
   checkDescriptors();
   const child = execa(path, [...args], {
     ...{ argv0, cwd, env, extendEnv: false },
-    // `detached` gives the plugin a process group of its own, so that the bridge can signal the whole group. Node does
-    // this by setsid(2) only, which also makes a session and so an autogroup of the scheduler; it offers no setpgid(2),
-    // neither before the child executes nor after. A helper program in between that calls setpgid(2) would cost more
-    // than the autogroup does.
+    // `detached` gives the plugin a process group of its own, so that the bridge can signal the whole group. Node does this by
+    // setsid(2) only, which also makes a session and so an autogroup of the scheduler; it offers no setpgid(2), neither before the
+    // child executes nor after. A helper program in between that calls setpgid(2) would cost more than the autogroup does.
     detached: true,
     // The bridge itself enforces limits, reads the output and ends the group.
     ...{ reject: false, cleanup: false, buffer: false },
@@ -46,10 +42,7 @@ async function spawnPortably({ path, argv0, args, env, cwd }: Command): Promise<
   return new PortableProcess(child.pid, child);
 }
 
-/**
- * compat: when Node has no descriptors for a child, execa 9 loses that child, and its `error` event ends the bridge's
- * process.
- */
+/** compat: when Node has no descriptors for a child, execa 9 loses that child, and its `error` event ends the bridge's process. */
 function checkDescriptors(): void {
   const opened: number[] = [];
   try {
@@ -120,8 +113,8 @@ class PortableProcess implements Spawned {
 class StreamOutput implements OutputEnd {
   constructor(private readonly stream: Readable) {
     stream.on("error", () => {});
-    // When a process ends, Node reads and discards the output that has no listener. This listener keeps the output
-    // until `read` sets the real one, which may be later: a process may have ended before it gets its request.
+    // When a process ends, Node reads and discards the output that has no listener. This listener keeps the output until `read`
+    // sets the real one, which may be later: a process may have ended before it gets its request.
     stream.on("readable", () => {});
   }
 
@@ -131,8 +124,7 @@ class StreamOutput implements OutputEnd {
 
   finish(): Promise<"ended" | "held"> {
     return new Promise((resolve) => {
-      // The event loop polls the pipe between a timer and an immediate, so the bridge reads the output even when the
-      // timer is late.
+      // The event loop polls the pipe between a timer and an immediate, so the bridge reads the output even when the timer is late.
       const timer = setTimeout(() => setImmediate(() => resolve("held")), drainMs);
       this.linger(() => {
         clearTimeout(timer);

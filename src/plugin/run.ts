@@ -23,8 +23,8 @@ class RunOutput {
   }
 
   /**
-   * Called when the process has ended: reads what is still in its pipes. `held`: a background child of the process
-   * still has a pipe open and may print more.
+   * Called when the process has ended: reads what is still in its pipes. `held`: a background child of the process still has a pipe
+   * open and may print more.
    */
   async finish(): Promise<"ended" | "held"> {
     this.stdio.stdin.close();
@@ -78,8 +78,7 @@ export class LineSplitter {
   ) {}
 
   push(chunk: Uint8Array): void {
-    // Past the limit this does not even search for line ends: a plugin that prints without end must cost no more than
-    // the reading.
+    // Past the limit this does not even search for line ends: a plugin that prints without end must cost no more than the reading.
     if (this.lines > this.maxLines) return;
     let from = 0;
     for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, from)) {
@@ -121,8 +120,8 @@ export class LineSplitter {
 }
 
 /**
- * How long the bridge waits for a process after SIGKILL, in milliseconds. A process that does not end by then hangs in
- * the kernel: neither a call's answer nor the bridge's own end can wait for it.
+ * How long the bridge waits for a process after SIGKILL, in milliseconds. A process that does not end by then hangs in the kernel:
+ * neither a call's answer nor the bridge's own end can wait for it.
  */
 const reapGraceMs = 100;
 
@@ -187,10 +186,9 @@ export class Supervisor {
 const mostLingering = 128;
 
 /**
- * Runs that have ended while a background child of the plugin still holds the pipes. The bridge keeps reading, since
- * SIGPIPE would kill the child when it prints. But when plugins leave such a child behind for each container, the
- * bridge must not run out of descriptors, since it could start nothing any more: past the limit it closes the pipes of
- * the oldest run.
+ * Runs that have ended while a background child of the plugin still holds the pipes. The bridge keeps reading, since SIGPIPE would
+ * kill the child when it prints. But when plugins leave such a child behind for each container, the bridge must not run out of
+ * descriptors, since it could start nothing any more: past the limit it closes the pipes of the oldest run.
  */
 export class Lingering {
   private readonly processes = new Set<Spawned>();

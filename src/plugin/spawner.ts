@@ -23,10 +23,7 @@ export interface StartFault {
   readonly refusal?: string;
 }
 
-/**
- * How a process ended; both fields are null when the bridge does not know, as when it could not reap the process in
- * time.
- */
+/** How a process ended; both fields are null when the bridge does not know, as when it could not reap the process in time. */
 export interface Exit {
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -35,8 +32,8 @@ export interface Exit {
 /** The bridge's end of a process's stdin. */
 export interface RequestEnd {
   /**
-   * Writes the request into the pipe and closes the pipe after it. Returns false when the reader is gone and has seen
-   * nothing of the request.
+   * Writes the request into the pipe and closes the pipe after it. Returns false when the reader is gone and has seen nothing of
+   * the request.
    */
   send(request: Uint8Array): boolean;
   /** Closes the pipe; drops the part of the request that is not in the pipe yet. */
@@ -46,18 +43,18 @@ export interface RequestEnd {
 /** The bridge's end of a process's stdout or stderr. */
 export interface OutputEnd {
   /**
-   * Passes what is in the pipe, and what the process prints from now on, to `onChunk`. A second call replaces the
-   * `onChunk` of the first.
+   * Passes what is in the pipe, and what the process prints from now on, to `onChunk`. A second call replaces the `onChunk` of the
+   * first.
    */
   read(onChunk: (chunk: Uint8Array) => void): void;
   /**
-   * Called when the process has ended: passes on what is still in the pipe, at once or soon. `held`: a background child
-   * keeps the pipe open, and may print more.
+   * Called when the process has ended: passes on what is still in the pipe, at once or soon. `held`: a background child keeps the
+   * pipe open, and may print more.
    */
   finish(): "ended" | "held" | Promise<"ended" | "held">;
   /**
-   * Keeps reading for a background child, which SIGPIPE would kill otherwise, and calls `onEnd` when the pipe is
-   * closed. Does not keep the event loop alive.
+   * Keeps reading for a background child, which SIGPIPE would kill otherwise, and calls `onEnd` when the pipe is closed. Does not
+   * keep the event loop alive.
    */
   linger(onEnd: () => void): void;
   close(): void;
@@ -83,17 +80,15 @@ export interface Spawned {
   /** Sets whether the process keeps the event loop alive, as it does from its start. */
   keepAlive(alive: boolean): void;
   /**
-   * Blocks the thread for at most this many milliseconds until the process ends, where the spawner can, and reads what
-   * the process prints meanwhile. For a process that ends sooner than the event loop would notice. undefined when the
-   * process still runs.
+   * Blocks the thread for at most this many milliseconds until the process ends, where the spawner can, and reads what the process
+   * prints meanwhile. For a process that ends sooner than the event loop would notice. undefined when the process still runs.
    */
   pollEnd(ms: number): Exit | undefined;
   /** Whether the process has ended; asks the system at this moment. */
   hasEnded(): boolean;
   /**
-   * Sends a signal to the process group; 0 sends none and only checks. The kernel reuses the group's id only after the
-   * last member is gone, and not within the turn of the event loop in which the bridge reaps the leader: call this no
-   * later.
+   * Sends a signal to the process group; 0 sends none and only checks. The kernel reuses the group's id only after the last member
+   * is gone, and not within the turn of the event loop in which the bridge reaps the leader: call this no later.
    *
    * @returns whether the group has members; zombies count
    */
@@ -101,8 +96,8 @@ export interface Spawned {
 }
 
 /**
- * A way to start processes: with pipes as descriptors 0, 1 and 2, and no others. The bridge treats the processes of all
- * spawners alike.
+ * A way to start processes: with pipes as descriptors 0, 1 and 2, and no others. The bridge treats the processes of all spawners
+ * alike.
  */
 export interface Spawner {
   readonly name: string;

@@ -16,28 +16,24 @@ import {
 const maxAgeMs = 300_000;
 /** The interval at which the bridge looks for such processes and for changed binaries, in milliseconds. */
 const renewEveryMs = 30_000;
-/**
- * How long a process of a new binary has to wait in silence before the bridge uses one of its processes, in
- * milliseconds.
- */
+/** How long a process of a new binary has to wait in silence before the bridge uses one of its processes, in milliseconds. */
 const defaultProofMs = 2_000;
 
 type Waiting = Omit<WaitingProcess, "process">;
 type AheadStarter = Starter<Waiting> & Pick<ProcessStarter, "refusalOf">;
 
 /**
- * A starter that, for commands with `startAhead`, keeps processes waiting for their request on stdin, so that a run
- * does not wait for a start, which is most of an interpreter's time. A waiting process serves only a run of exactly its
- * command, while the plugin's binary and `conf` are unchanged and only root can change the binary; otherwise the run
- * starts a new process. This starter does not replace a used process during the chain: the owner of the chain calls
- * `rearm` when the answer is on its way.
+ * A starter that, for commands with `startAhead`, keeps processes waiting for their request on stdin, so that a run does not wait
+ * for a start, which is most of an interpreter's time. A waiting process serves only a run of exactly its command, while the
+ * plugin's binary and `conf` are unchanged and only root can change the binary; otherwise the run starts a new process. This
+ * starter does not replace a used process during the chain: the owner of the chain calls `rearm` when the answer is on its way.
  */
 export class StartAhead implements Starter {
   /** The waiting processes of each plugin, by its argv[0]. */
   private readonly pools = new Map<string, Pool>();
   /**
-   * The first command of each plugin since the last `rearm`, by argv[0]: of two entries of a plugin in conf.json, the
-   * first is served.
+   * The first command of each plugin since the last `rearm`, by argv[0]: of two entries of a plugin in conf.json, the first is
+   * served.
    */
   private readonly asked = new Map<string, StartCommand>();
   private readonly timer: NodeJS.Timeout;
@@ -63,8 +59,7 @@ export class StartAhead implements Starter {
   }
 
   /**
-   * Starts the missing processes after the work of this turn of the event loop, so that the answer just written leaves
-   * first.
+   * Starts the missing processes after the work of this turn of the event loop, so that the answer just written leaves first.
    * @param types gives the plugins that conf.json still lists; this ends the waiting processes of other plugins
    */
   rearm(types?: () => readonly string[]): void {
@@ -127,8 +122,8 @@ class Pool {
   private starting = 0;
   private readonly stamp: string;
   /**
-   * A process of this binary has waited for `proofMs` without output, so the binary waits for its stdin. Until then no
-   * process is used: a binary that ignores its stdin may also still run when the next request comes soon.
+   * A process of this binary has waited for `proofMs` without output, so the binary waits for its stdin. Until then no process is
+   * used: a binary that ignores its stdin may also still run when the next request comes soon.
    */
   private proven = false;
   /** The pool starts no more processes: the binary does not wait for its stdin, or the pool is not needed any more. */

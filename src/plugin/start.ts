@@ -17,18 +17,17 @@ import { type Command, closeEnds, type Exit, type Spawned, type Spawner, type St
 /** A plugin to start. */
 export interface StartCommand extends Command {
   /**
-   * The file that only root and the bridge's user may be able to change, checked before each start; null with
-   * `permissions: trust`.
+   * The file that only root and the bridge's user may be able to change, checked before each start; null with `permissions: trust`.
    */
   readonly guarded: string | null;
   /**
-   * The plugin's `conf`, which the process may read from elsewhere before its stdin: a process started ahead serves
-   * only a run with the same `conf`.
+   * The plugin's `conf`, which the process may read from elsewhere before its stdin: a process started ahead serves only a run with
+   * the same `conf`.
    */
   readonly conf?: string | undefined;
   /**
-   * A starter that starts ahead keeps this many processes of the command waiting for requests; 0 ends the waiting ones.
-   * undefined: a run in a place of its own, which leaves the waiting processes as they are.
+   * A starter that starts ahead keeps this many processes of the command waiting for requests; 0 ends the waiting ones. undefined:
+   * a run in a place of its own, which leaves the waiting processes as they are.
    */
   readonly startAhead?: number | undefined;
 }
@@ -48,8 +47,8 @@ export interface RunOptions {
   /** Called when the process has its request. */
   readonly onGiven?: (() => void) | undefined;
   /**
-   * How long the bridge blocks its thread for the end of the process before it does anything else, in milliseconds;
-   * undefined when no call waits for the process.
+   * How long the bridge blocks its thread for the end of the process before it does anything else, in milliseconds; undefined when
+   * no call waits for the process.
    */
   readonly pollMs?: number | undefined;
   /** Called for each line on stderr, also for lines of background children after the run. */
@@ -79,8 +78,8 @@ export interface RunResult extends Exit {
 export interface Started {
   readonly pid: number;
   /**
-   * The process, where it may end before it gets its request: a caller that signals its group does so in the turn in
-   * which the bridge reaps it.
+   * The process, where it may end before it gets its request: a caller that signals its group does so in the turn in which the
+   * bridge reaps it.
    */
   readonly process?: Pick<Spawned, "exited" | "hasEnded">;
   /** Writes the request to the process's stdin and enforces the limits until the process ends. Never rejects. */
@@ -89,16 +88,11 @@ export interface Started {
   abandon(): Promise<void>;
 }
 
-/**
- * The only way to start a plugin's process: for a run now, ahead of any request, or while the bridge makes the request.
- */
+/** The only way to start a plugin's process: for a run now, ahead of any request, or while the bridge makes the request. */
 export interface Starter<Process extends Started = Started> {
   /** Checks who can change the command's file, and starts the process. Never rejects. */
   start(command: StartCommand): Promise<Process | StartFault>;
-  /**
-   * Starts the process before the bridge has made its request; undefined when this starter does not do so for the
-   * command.
-   */
+  /** Starts the process before the bridge has made its request; undefined when this starter does not do so for the command. */
   startEarly?(command: StartCommand): EarlyStart | undefined;
   /** Waits for the runs to end, ends the waiting processes, and frees what the starter keeps between runs. */
   close(): Promise<void>;
@@ -130,15 +124,13 @@ export interface StarterOptions {
   /** Called with each process as soon as it has started. */
   readonly onStart?: (process: Pick<Spawned, "pid" | "exited">) => void;
   /**
-   * When it aborts, the bridge kills the running processes, whatever time they have left, and starts no more, so that
-   * none outlives the bridge.
+   * When it aborts, the bridge kills the running processes, whatever time they have left, and starts no more, so that none outlives
+   * the bridge.
    */
   readonly signal?: AbortSignal | undefined;
 }
 
-/**
- * Creates a starter with the fastest spawner that works on this machine; logs a warning when that is the portable one.
- */
+/** Creates a starter with the fastest spawner that works on this machine; logs a warning when that is the portable one. */
 export function createStarter(log: Log, options: StarterOptions = {}, open: () => Native = openNative): ProcessStarter {
   let spawner: Spawner;
   try {
@@ -156,8 +148,8 @@ export function createStarter(log: Log, options: StarterOptions = {}, open: () =
 const defaultPath = "/usr/local/bin:/bin:/usr/bin";
 
 /**
- * Starts processes and runs them until they end. The permission check, the limits and the way to end a process are the
- * same for all.
+ * Starts processes and runs them until they end. The permission check, the limits and the way to end a process are the same for
+ * all.
  */
 export class ProcessStarter implements Starter<WaitingProcess> {
   /** Starts and runs that have not settled. */
@@ -185,8 +177,8 @@ export class ProcessStarter implements Starter<WaitingProcess> {
   }
 
   /**
-   * Why the bridge must not start a command: who besides root and the bridge's user can change what it executes; null
-   * when nobody can.
+   * Why the bridge must not start a command: who besides root and the bridge's user can change what it executes; null when nobody
+   * can.
    */
   refusalOf({ guarded, env }: StartCommand): string | null {
     const searchPath = env.PATH ?? defaultPath;
@@ -199,8 +191,8 @@ export class ProcessStarter implements Starter<WaitingProcess> {
   async close(): Promise<void> {
     this.closed = true;
     do {
-      // A caller whose process has just started gives it the request in this turn of the event loop; only then is its
-      // run in `pending`.
+      // A caller whose process has just started gives it the request in this turn of the event loop; only then is its run in
+      // `pending`.
       await nextTurn();
       await Promise.allSettled([...this.pending, ...[...this.waiting].map((process) => process.abandon())]);
     } while (this.pending.size + this.waiting.size > 0);
@@ -241,9 +233,7 @@ export class ProcessStarter implements Starter<WaitingProcess> {
   }
 }
 
-/**
- * The time between SIGTERM and SIGKILL for a waiting process that the bridge does not need any more, in milliseconds.
- */
+/** The time between SIGTERM and SIGKILL for a waiting process that the bridge does not need any more, in milliseconds. */
 const endGraceMs = 200;
 
 /** A process that waits for a request, and that the bridge can keep waiting until it has one. */
@@ -271,8 +261,8 @@ export class WaitingProcess implements Started {
   }
 
   /**
-   * Like `give`, for a process under `watch`. null when the process waits no more and has seen nothing of the request,
-   * so that another can be started.
+   * Like `give`, for a process under `watch`. null when the process waits no more and has seen nothing of the request, so that
+   * another can be started.
    */
   offer(request: Uint8Array, options: RunOptions): Promise<RunResult> | null {
     if (this.state !== "waiting" || this.process.hasEnded()) return null;
@@ -287,8 +277,8 @@ export class WaitingProcess implements Started {
   /**
    * Watches the process while it waits. Meanwhile the process does not keep the event loop alive.
    *
-   * @returns settles when the process waits no more: with what it did that shows that it does not wait for its stdin,
-   * or with null when it got a request, was abandoned, or was ended by a signal
+   * @returns settles when the process waits no more: with what it did that shows that it does not wait for its stdin, or with null
+   * when it got a request, was abandoned, or was ended by a signal
    */
   watch(): Promise<string | null> {
     const { stdio, exited } = this.process;

@@ -4,8 +4,8 @@ import type { Target } from "./to-v01.js";
 
 export interface AnnotationRules {
   /**
-   * Patterns in the syntax of Go's path.Match, as in the runtime's `pod_annotations`: the pod's annotations that match
-   * are in the requests of the pod and of its containers.
+   * Patterns in the syntax of Go's path.Match, as in the runtime's `pod_annotations`: the pod's annotations that match are in the
+   * requests of the pod and of its containers.
    */
   readonly pod: readonly string[];
   /** Such patterns for a container's own annotations, as in the runtime's `container_annotations`. */
@@ -20,8 +20,8 @@ export interface AnnotationRules {
 const newerThanV16 = "io.kubernetes.cri.podsandbox.image-name";
 
 /**
- * The OCI annotations that a legacy plugin sees: from the bundle where there is one, otherwise derived from the CRI and
- * OCI annotations of the event.
+ * The OCI annotations that a legacy plugin sees: from the bundle where there is one, otherwise derived from the CRI and OCI
+ * annotations of the event.
  */
 export function toOciAnnotations(
   target: Target,
@@ -53,8 +53,8 @@ function matching({ annotations }: Annotated, patterns: readonly string[]): Read
 }
 
 /**
- * The annotations that containerd would write for this CRI-O event. CRI-O's pod events carry CRI annotations only, and
- * its SandboxName is a composed name, so the values come from the event's fields (cri-o server/nri-api.go).
+ * The annotations that containerd would write for this CRI-O event. CRI-O's pod events carry CRI annotations only, and its
+ * SandboxName is a composed name, so the values come from the event's fields (cri-o server/nri-api.go).
  */
 function containerdNames({ kind, sandboxID, pod, container }: Target, crio: Readonly<StringMap>): StringMap {
   // CRI-O's UserRequestedImage (the image in the spec) and LogPath: cri-o internal/annotations/annotations.go.
@@ -67,8 +67,8 @@ function containerdNames({ kind, sandboxID, pod, container }: Target, crio: Read
     "io.kubernetes.cri.sandbox-uid": pod.uid,
     ...(container && { "io.kubernetes.cri.container-name": container.name }),
     ...(container && image !== undefined && { "io.kubernetes.cri.image-name": image }),
-    // CRI-O writes a pod's log to <id>.log in the pod's log directory (cri-o server/sandbox_run_linux.go). containerd
-    // 1.6 did not give this annotation to containers.
+    // CRI-O writes a pod's log to <id>.log in the pod's log directory (cri-o server/sandbox_run_linux.go). containerd 1.6 did not
+    // give this annotation to containers.
     ...(!container && logPath !== undefined && { "io.kubernetes.cri.sandbox-log-directory": dirname(logPath) }),
   };
 }
@@ -83,8 +83,8 @@ const range = `${bound}(?:-${bound})?`;
 const term = String.raw`\*|\?|\[(?:\^|(?!\^))(?:${range})+\]|\\.|[^[\\*?]`;
 
 /**
- * Compiles a pattern with the meaning of Go's path.Match: `*` and `?` match no slash, a class may match a slash, `\`
- * quotes the next character. A malformed pattern matches nothing.
+ * Compiles a pattern with the meaning of Go's path.Match: `*` and `?` match no slash, a class may match a slash, `\` quotes the
+ * next character. A malformed pattern matches nothing.
  */
 export function compilePathPattern(pattern: string): RegExp {
   if (!new RegExp(`^(?:${term})*$`, "su").test(pattern)) return /(?!)/;

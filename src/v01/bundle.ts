@@ -5,11 +5,10 @@ import { linuxResources } from "./resources.js";
 import type { Spec } from "./types.js";
 
 /**
- * Reads the part of an OCI bundle's config.json that a legacy plugin sees. The result leaves out keys that are newer
- * than the runtime specification of containerd 1.6, as containerd 1.6 did.
+ * Reads the part of an OCI bundle's config.json that a legacy plugin sees. The result leaves out keys that are newer than the
+ * runtime specification of containerd 1.6, as containerd 1.6 did.
  *
- * @throws BridgeError JSON_SYNTAX or JSON_TYPE, with line and column, when the file is not valid JSON or a value has a
- * wrong type
+ * @throws BridgeError JSON_SYNTAX or JSON_TYPE, with line and column, when the file is not valid JSON or a value has a wrong type
  */
 export function parseBundle(bytes: Uint8Array): Spec {
   const decoded = decodeDocument(bytes, ociSpec);
@@ -27,8 +26,8 @@ export function parseBundle(bytes: Uint8Array): Spec {
 }
 
 /**
- * The first of these bundles whose cgroupsPath is the given one; undefined when none is. Bundles that cannot be parsed
- * are skipped, as in the bridge's own search.
+ * The first of these bundles whose cgroupsPath is the given one; undefined when none is. Bundles that cannot be parsed are skipped,
+ * as in the bridge's own search.
  */
 export function findBundle<Found extends { readonly bytes: Uint8Array }>(
   bundles: readonly Found[],

@@ -4,10 +4,9 @@ import { positionOf } from "./gojson/utf8.js";
 import type { ConfigList } from "./types.js";
 
 /**
- * Parses conf.json as containerd 1.6 did: keys match in any letter case; unknown keys and text after the value are
- * ignored.
- * @throws BridgeError CONF_LIST when conf.json is invalid, in the words of Go's encoding/json, with the fields `line`
- * and `column`, both from 1; for a plugin that is null, with the field `index`
+ * Parses conf.json as containerd 1.6 did: keys match in any letter case; unknown keys and text after the value are ignored.
+ * @throws BridgeError CONF_LIST when conf.json is invalid, in the words of Go's encoding/json, with the fields `line` and `column`,
+ * both from 1; for a plugin that is null, with the field `index`
  */
 export function parseConfigList(bytes: Uint8Array): ConfigList {
   const decoded = decodeFirstValue(bytes, configList);
@@ -42,8 +41,8 @@ const meanings = [
 const wanted = { string: "text in quotes", "[]*v1.Plugin": "list", "v1.Plugin": "object", "v1.ConfigList": "object" };
 
 /**
- * Explains an error of Go's encoding/json in plain words: `"version" is a number, and a text in quotes is expected`;
- * undefined where Go's own words are clear enough.
+ * Explains an error of Go's encoding/json in plain words: `"version" is a number, and a text in quotes is expected`; undefined
+ * where Go's own words are clear enough.
  */
 export function explainConfFault(reason: string): string | undefined {
   const unmarshal = /^json: cannot unmarshal (\S+) into Go (?:struct field \w+\.(\S+)|value) of type (\S+)$/;

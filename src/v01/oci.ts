@@ -2,8 +2,8 @@ import type * as nri from "../nri/types.js";
 import { type LinuxResources, layOver } from "./resources.js";
 
 /**
- * Converts NRI's resources to the OCI form. An empty `memory` or `cpu` stays, and an absent one stays absent. NRI has
- * no `blockIO`, `network` and `rdma`.
+ * Converts NRI's resources to the OCI form. An empty `memory` or `cpu` stays, and an absent one stays absent. NRI has no `blockIO`,
+ * `network` and `rdma`.
  */
 export function toOciResources(resources: nri.LinuxResources | undefined): LinuxResources | null {
   if (resources === undefined) return null;
@@ -44,9 +44,7 @@ export function toPresentResources(
   };
 }
 
-/**
- * The resources before an update, with the values that the update asks for laid over them; a zero means "not asked".
- */
+/** The resources before an update, with the values that the update asks for laid over them; a zero means "not asked". */
 export function toUpdateResources(
   before: LinuxResources | null,
   asked: nri.LinuxResources | undefined,

@@ -3,8 +3,8 @@ import { linuxResources } from "./resources.js";
 import type { RawJson, Request, RequestSpec } from "./types.js";
 
 /**
- * The part of a request's JSON from `"version"` to `"labels"`, without the outer braces, in containerd 1.6's key order
- * and escapes; `nri` follows in a superset request.
+ * The part of a request's JSON from `"version"` to `"labels"`, without the outer braces, in containerd 1.6's key order and escapes;
+ * `nri` follows in a superset request.
  */
 export function formatRequestBody(request: Request): string {
   const { version, state, id, sandboxID, pid, spec, labels } = request;
@@ -18,8 +18,8 @@ export function formatRequestBody(request: Request): string {
 }
 
 /**
- * Builds a plugin's request: the plugin's `conf`, then `body`, then the results of the earlier plugins of the chain
- * (texts of formatResult).
+ * Builds a plugin's request: the plugin's `conf`, then `body`, then the results of the earlier plugins of the chain (texts of
+ * formatResult).
  */
 export function spliceRequest(body: string, conf: RawJson | undefined, results: readonly string[]): string {
   const before = conf === undefined ? "" : `"conf":${conf},`;

@@ -75,9 +75,7 @@ const network = struct("specs.LinuxNetwork", {
 
 const rdma = struct("specs.LinuxRdma", { hcaHandles: pointer(uint32), hcaObjects: pointer(uint32) });
 
-/**
- * The codec of LinuxResources: it writes fields in the order of the runtime specification and leaves out absent ones.
- */
+/** The codec of LinuxResources: it writes fields in the order of the runtime specification and leaves out absent ones. */
 export const linuxResources = struct("specs.LinuxResources", {
   devices: omitempty(slice(device)),
   memory: pointer(memory),

@@ -3,9 +3,7 @@ import { decodeDocument, raw, string, struct } from "./gojson/codec.js";
 import { encodeUtf8 } from "./gojson/utf8.js";
 import type { RawJson } from "./types.js";
 
-/**
- * The parts of a plugin's result that v0.1 does not have: keys that containerd 1.6 ignored and that the bridge reads.
- */
+/** The parts of a plugin's result that v0.1 does not have: keys that containerd 1.6 ignored and that the bridge reads. */
 export interface ResultExtensions {
   /** The JSON of NRI's own messages, unparsed: `adjust` is an object, `update` and `evict` are lists. */
   readonly adjust?: RawJson;
@@ -27,8 +25,8 @@ const forms = {
 const texts = struct("v1.Result", { adjust: raw, update: raw, evict: raw, cgroupsPath: raw });
 
 /**
- * Reads the extensions from a plugin's stdout. They never make a result invalid: `problems` names each value that the
- * bridge cannot use, and an output that is not a JSON object has no extensions.
+ * Reads the extensions from a plugin's stdout. They never make a result invalid: `problems` names each value that the bridge cannot
+ * use, and an output that is not a JSON object has no extensions.
  */
 export function parseResultExtensions(stdout: Uint8Array): ResultExtensions {
   const decoded = decodeDocument(stdout, texts);

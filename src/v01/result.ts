@@ -8,8 +8,8 @@ export type ParsedResult =
   | { readonly ok: false; readonly reason: string };
 
 /**
- * Parses a plugin's whole stdout as containerd 1.6 did: keys match in any letter case, unknown keys are dropped, `null`
- * and `{}` are valid. `reason` is the error of Go's encoding/json, word for word.
+ * Parses a plugin's whole stdout as containerd 1.6 did: keys match in any letter case, unknown keys are dropped, `null` and `{}`
+ * are valid. `reason` is the error of Go's encoding/json, word for word.
  */
 export function parseResult(stdout: Uint8Array): ParsedResult {
   const decoded = decodeDocument(stdout, result);
@@ -17,14 +17,13 @@ export function parseResult(stdout: Uint8Array): ParsedResult {
 }
 
 /**
- * The most JSON values that a result may have: parsing this many takes 50 ms, during which the bridge does nothing
- * else. containerd 1.6 had no limit.
+ * The most JSON values that a result may have: parsing this many takes 50 ms, during which the bridge does nothing else. containerd
+ * 1.6 had no limit.
  */
 export const mostResultValues = 20_000;
 
 /**
- * Whether a plugin's stdout has more values than `mostResultValues`. The function counts brackets and commas outside of
- * strings.
+ * Whether a plugin's stdout has more values than `mostResultValues`. The function counts brackets and commas outside of strings.
  */
 export function hasTooManyValues(stdout: Uint8Array): boolean {
   let values = 0;
@@ -45,8 +44,7 @@ export function formatResult(answer: Result): string {
 }
 
 /**
- * The error text for a plugin without a valid result, in containerd 1.6's words. `exitCode` is -1 when a signal ended
- * the plugin.
+ * The error text for a plugin without a valid result, in containerd 1.6's words. `exitCode` is -1 when a signal ended the plugin.
  * compat: NRI v0.1.0 client.go invokePlugin: the text has the exit code only when it is not 0.
  */
 export function formatPluginError(reason: string, stdout: Uint8Array, exitCode: number): string {

@@ -42,10 +42,7 @@ function toTarget(pod: nri.PodSandbox, container: nri.Container | undefined): Ta
   };
 }
 
-/**
- * The spec for a create's request: from the OCI bundle, which containerd 1.6 read, or from the event where there is no
- * bundle.
- */
+/** The spec for a create's request: from the OCI bundle, which containerd 1.6 read, or from the event where there is no bundle. */
 export function toSpec(target: Target, bundle: Spec | undefined, rules: AnnotationRules): Spec {
   const { resources, namespaces, cgroupsPath } = bundle ?? fromEvent(target);
   return {
@@ -67,14 +64,11 @@ function withoutUserNamespace(namespaces: Readonly<Record<string, string>>): Rec
   return Object.fromEntries(Object.entries(namespaces).filter(([type]) => type !== "user"));
 }
 
-/**
- * compat: containerd adds these labels to the CRI labels for its own use; the v0.1 requests of 1.6 held the CRI labels
- * only.
- */
+/** compat: containerd adds these labels to the CRI labels for its own use; the v0.1 requests of 1.6 held the CRI labels only. */
 const containerdLabels: ReadonlySet<string> = new Set([
   "io.cri-containerd.kind",
-  // containerd writes the next two from 2.3.0 on (internal/cri/server/podsandbox/sandbox_run.go), the second one only
-  // with SELinux: it stores no empty label.
+  // containerd writes the next two from 2.3.0 on (internal/cri/server/podsandbox/sandbox_run.go), the second one only with SELinux:
+  // it stores no empty label.
   "oci_runtime_type",
   "selinux_label",
 ]);
@@ -107,9 +101,9 @@ export function toDeleteRequest(version: string, created: Created, event: nri.Li
 }
 
 /**
- * The request of an update: pid and spec of the create, with the requested resources laid over the present ones. The
- * runtimes store each update in the container's spec, and the event's container shows that spec (containerd
- * updateContainerSpec, CRI-O UpdateContainerLinuxResources).
+ * The request of an update: pid and spec of the create, with the requested resources laid over the present ones. The runtimes store
+ * each update in the container's spec, and the event's container shows that spec (containerd updateContainerSpec, CRI-O
+ * UpdateContainerLinuxResources).
  */
 export function toUpdateRequest(
   version: string,
@@ -129,8 +123,8 @@ export interface PodResources {
 }
 
 /**
- * A pod's spec with the resources that an UpdatePodSandbox asks for. They replace those of the pause container, since
- * the kubelet's values are for the whole pod.
+ * A pod's spec with the resources that an UpdatePodSandbox asks for. They replace those of the pause container, since the kubelet's
+ * values are for the whole pod.
  */
 export function toResizedSpec(spec: Spec, { linuxResources, overheadLinuxResources }: PodResources): RequestSpec {
   return {
@@ -141,8 +135,8 @@ export function toResizedSpec(spec: Spec, { linuxResources, overheadLinuxResourc
 }
 
 /**
- * The request with the data that containerd 1.6 did not send: all labels and annotations, on a delete too, and `nri`, a
- * key that v0.1 clients do not know.
+ * The request with the data that containerd 1.6 did not send: all labels and annotations, on a delete too, and `nri`, a key that
+ * v0.1 clients do not know.
  * @param nri the pod and container in protobuf's JSON form
  */
 export function toSuperset(request: Request, { pod, container }: Target, nri: object): Request {

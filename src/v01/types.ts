@@ -4,8 +4,8 @@ import type { LinuxResources } from "./resources.js";
 export type { RawJson };
 
 /**
- * The state in a request. containerd 1.6 sent create and delete; the v0.1 client also defines update, pause and resume.
- * Any other text is a state that a patched runtime sends.
+ * The state in a request. containerd 1.6 sent create and delete; the v0.1 client also defines update, pause and resume. Any other
+ * text is a state that a patched runtime sends.
  */
 export type State = "create" | "delete" | "update" | "pause" | "resume" | (string & {});
 
@@ -33,10 +33,7 @@ export interface RequestSpec extends Spec {
   readonly overhead?: LinuxResources | null;
 }
 
-/**
- * The request of a legacy plugin, without the plugin's own part (`conf`) and the earlier results of the chain
- * (`results`).
- */
+/** The request of a legacy plugin, without the plugin's own part (`conf`) and the earlier results of the chain (`results`). */
 export interface Request {
   readonly version: string;
   readonly state: State;

@@ -81,10 +81,7 @@ export class TtrpcClient {
   }
 }
 
-/**
- * The remaining time as a request's timeout_nano. For a deadline of Infinity this is 0, with which ttRPC has no
- * timeout.
- */
+/** The remaining time as a request's timeout_nano. For a deadline of Infinity this is 0, with which ttRPC has no timeout. */
 function toTimeoutNano(deadline: Deadline): bigint {
   const nanos = deadline.remainingMs() * 1e6;
   return nanos === Number.POSITIVE_INFINITY ? 0n : BigInt(Math.max(1, Math.round(nanos)));

@@ -11,15 +11,13 @@ import { Code, StatusError, toStatus } from "./status.js";
 export interface Call extends TtrpcRequest {
   /** When the caller gives up; a deadline of Infinity when the request states no timeout. */
   readonly deadline: Deadline;
-  /**
-   * Cancelled when the connection closes, or the answer was sent without the handler: then no caller waits any more.
-   */
+  /** Cancelled when the connection closes, or the answer was sent without the handler: then no caller waits any more. */
   readonly cancellation: Cancellation;
 }
 
 /**
- * Answers a call with the encoded response. When the handler throws, the caller gets the status of a StatusError, the
- * status that toStatus gives to some BridgeErrors, and Unknown for any other error.
+ * Answers a call with the encoded response. When the handler throws, the caller gets the status of a StatusError, the status that
+ * toStatus gives to some BridgeErrors, and Unknown for any other error.
  */
 export type MethodHandler = (call: Call) => Uint8Array | Promise<Uint8Array>;
 
@@ -70,9 +68,8 @@ export class TtrpcServer {
   }
 
   /**
-   * Accepts one message, and starts the handler of a request. `receive` sends an error thrown here as the answer on the
-   * message's stream, and the connection stays up.
-   * compat: Go's ttRPC server has the same checks in the same order.
+   * Accepts one message, and starts the handler of a request. `receive` sends an error thrown here as the answer on the message's
+   * stream, and the connection stays up. compat: Go's ttRPC server has the same checks in the same order.
    * @throws StatusError or BridgeError PROTOCOL when the message is not a request that a handler can take
    */
   private accept(frame: Frame<TtrpcHeader>): void {

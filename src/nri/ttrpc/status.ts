@@ -40,10 +40,7 @@ export interface Status {
   readonly message: string;
 }
 
-/**
- * The longest status message that the bridge sends, in bytes: the message ends up in kubelet events, which show no
- * more.
- */
+/** The longest status message that the bridge sends, in bytes: the message ends up in kubelet events, which show no more. */
 const MAX_MESSAGE_BYTES = 8192;
 
 /** The status that the caller gets for an error of a handler or of the server; never OK. */
@@ -64,8 +61,8 @@ const codes: Partial<Record<ErrorCode, number>> = {
 };
 
 /**
- * Cuts a text after a whole character to at most MAX_MESSAGE_BYTES, and replaces each lone surrogate by U+FFFD: Go
- * refuses a message whose strings are not UTF-8.
+ * Cuts a text after a whole character to at most MAX_MESSAGE_BYTES, and replaces each lone surrogate by U+FFFD: Go refuses a
+ * message whose strings are not UTF-8.
  */
 function shorten(text: string): string {
   const bytes = new Uint8Array(MAX_MESSAGE_BYTES);

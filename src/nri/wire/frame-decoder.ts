@@ -13,20 +13,17 @@ export interface FrameLayout<Header extends FrameHeader> {
   decodeHeader(bytes: DataView): Header;
 }
 
-/**
- * A frame that the decoder found. The decoder returns an oversized frame as soon as its header has come, without
- * payload.
- */
+/** A frame that the decoder found. The decoder returns an oversized frame as soon as its header has come, without payload. */
 export type Frame<Header extends FrameHeader> =
   | { readonly kind: "whole"; readonly header: Header; readonly payload: Uint8Array }
   | { readonly kind: "oversized"; readonly header: Header };
 
 /**
- * Reassembles length-prefixed frames, for the mux and for ttRPC. The frames do not depend on where the byte stream is
- * cut into chunks. The decoder never throws; the caller decides what to do about an oversized frame.
+ * Reassembles length-prefixed frames, for the mux and for ttRPC. The frames do not depend on where the byte stream is cut into
+ * chunks. The decoder never throws; the caller decides what to do about an oversized frame.
  *
- * The decoder copies each byte at most once, so its work is linear however small the chunks are. A payload that lies in
- * one chunk as a whole is a view of that chunk.
+ * The decoder copies each byte at most once, so its work is linear however small the chunks are. A payload that lies in one chunk
+ * as a whole is a view of that chunk.
  */
 export class FrameDecoder<Header extends FrameHeader> {
   private readonly head: Uint8Array;

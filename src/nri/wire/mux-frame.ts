@@ -24,8 +24,8 @@ export interface MuxHeader extends FrameHeader {
 const HEADER_LENGTH = 8;
 
 /**
- * The frame format of the mux. The limit is the longest message that a runtime before NRI 0.7 may send (16 MiB) plus a
- * ttRPC header. NRI's own reader in Go has no limit, and allocates as much memory as the header asks for.
+ * The frame format of the mux. The limit is the longest message that a runtime before NRI 0.7 may send (16 MiB) plus a ttRPC
+ * header. NRI's own reader in Go has no limit, and allocates as much memory as the header asks for.
  */
 export const muxLayout: FrameLayout<MuxHeader> = {
   headerLength: HEADER_LENGTH,
@@ -39,11 +39,11 @@ const GO_READ_BUFFER = 4096;
 /**
  * One ttRPC message as mux frames: an array of alternating headers and payloads. The payloads are views of the message.
  *
- * compat: the mux connection's Read (nri pkg/net/multiplex) returns exactly one frame, and fails with ENOMEM when the
- * caller's buffer is smaller than the frame. Go's ttRPC reads the start of a message through a buffer of 4096 bytes,
- * and the rest straight into the message. So the first frame carries up to 4096 bytes, and a second frame carries the
- * rest; many small frames would overflow the runtime's queue of 256 frames. A frame is never empty. NRI >= 0.7 accepts
- * frames of up to 4 MiB + 10; no message is longer than that (MAX_SENT_BODY).
+ * compat: the mux connection's Read (nri pkg/net/multiplex) returns exactly one frame, and fails with ENOMEM when the caller's
+ * buffer is smaller than the frame. Go's ttRPC reads the start of a message through a buffer of 4096 bytes, and the rest straight
+ * into the message. So the first frame carries up to 4096 bytes, and a second frame carries the rest; many small frames would
+ * overflow the runtime's queue of 256 frames. A frame is never empty. NRI >= 0.7 accepts frames of up to 4 MiB + 10; no message is
+ * longer than that (MAX_SENT_BODY).
  */
 export function encodeMuxFrames(connId: number, message: Uint8Array): Uint8Array[] {
   const start = message.subarray(0, GO_READ_BUFFER);

@@ -4,8 +4,8 @@ import { encodeMuxFrames, muxLayout } from "./mux-frame.js";
 import { type Channel, CloseEvent, type Trunk } from "./trunk.js";
 
 /**
- * Runs several channels over one trunk. Opening a channel sends nothing: both ends simply use the channel's id. The mux
- * drops frames for an id without a listener, so open every channel before the next turn of the event loop.
+ * Runs several channels over one trunk. Opening a channel sends nothing: both ends simply use the channel's id. The mux drops
+ * frames for an id without a listener, so open every channel before the next turn of the event loop.
  */
 export class Mux {
   private readonly decoder = new FrameDecoder(muxLayout);

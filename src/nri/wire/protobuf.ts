@@ -44,9 +44,7 @@ export function codec<Read, Written>({
   };
 }
 
-/**
- * protobufjs' reader with the methods that the generated readers in src/gen call: it returns 64-bit integers as bigint.
- */
+/** protobufjs' reader with the methods that the generated readers in src/gen call: it returns 64-bit integers as bigint. */
 export class ProtobufReader extends protobuf.Reader {
   constructor(
     bytes: Uint8Array,
@@ -81,8 +79,8 @@ export class ProtobufReader extends protobuf.Reader {
   }
 
   /**
-   * Reads a varint of at most four bytes without protobufjs' object for 64-bit numbers: most numbers are that short.
-   * Undefined, and nothing is read, when the varint is longer.
+   * Reads a varint of at most four bytes without protobufjs' object for 64-bit numbers: most numbers are that short. Undefined, and
+   * nothing is read, when the varint is longer.
    */
   private small(): bigint | undefined {
     const { buf, pos } = this;
@@ -94,8 +92,8 @@ export class ProtobufReader extends protobuf.Reader {
 }
 
 /**
- * protobufjs' writer with the methods that the generated writers in src/gen call: it takes 64-bit integers as bigint.
- * Instead of cutting a number that is out of the range of its field's type, it throws BridgeError INTERNAL.
+ * protobufjs' writer with the methods that the generated writers in src/gen call: it takes 64-bit integers as bigint. Instead of
+ * cutting a number that is out of the range of its field's type, it throws BridgeError INTERNAL.
  */
 export class ProtobufWriter {
   private readonly writer = protobuf.Writer.create();
@@ -146,9 +144,7 @@ export class ProtobufWriter {
     this.writer.int32(value);
   }
 
-  /**
-   * Starts a field whose length is not known yet. Everything written until the matching `close` is the field's content.
-   */
+  /** Starts a field whose length is not known yet. Everything written until the matching `close` is the field's content. */
   open(tag: number): void {
     this.writer.uint32(tag).fork();
   }

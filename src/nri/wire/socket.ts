@@ -14,10 +14,7 @@ const JOINED_BYTES = 4096;
 /** How long an orderly close waits for the peer to read the queued messages, in milliseconds. */
 const LINGER_MS = 1000;
 
-/**
- * The size of the read buffer. It is larger than a unix socket's buffer in Linux, so that a long message needs few
- * reads.
- */
+/** The size of the read buffer. It is larger than a unix socket's buffer in Linux, so that a long message needs few reads. */
 const READ_BYTES = 256 * 1024;
 
 /** After a read of at least this many bytes the listener gets the read buffer itself, and not a copy of its bytes. */
@@ -60,8 +57,8 @@ export function connectTrunk(path: string, timeoutMs: number): Promise<Trunk> {
 }
 
 /**
- * Takes over a connected socket that this process inherited: NRI_PLUGIN_SOCKET is the socket's descriptor when the
- * runtime launched the bridge.
+ * Takes over a connected socket that this process inherited: NRI_PLUGIN_SOCKET is the socket's descriptor when the runtime launched
+ * the bridge.
  * @throws BridgeError CONNECT_FAILED when the descriptor is no open socket
  */
 export function adoptTrunk(fd: number): Trunk {
@@ -101,9 +98,8 @@ function connectFailed(path: string, reason: string, cause?: unknown): BridgeErr
 }
 
 /**
- * Reads a socket without Node's stream: into one buffer, out of which short reads are copied. A stream would allocate
- * memory for each read; the allocation and its later garbage collection take a third of the time of an event that no
- * plugin wants.
+ * Reads a socket without Node's stream: into one buffer, out of which short reads are copied. A stream would allocate memory for
+ * each read; the allocation and its later garbage collection take a third of the time of an event that no plugin wants.
  */
 export class SocketReader implements OnReadOpts {
   listener: (chunk: Uint8Array) => void = () => {};
@@ -134,8 +130,7 @@ export class SocketTrunk implements Trunk {
     private readonly socket: Socket,
     private readonly reader?: SocketReader,
   ) {
-    // This listener is never removed: an EPIPE may come after the close, and without a listener it would end the
-    // bridge.
+    // This listener is never removed: an EPIPE may come after the close, and without a listener it would end the bridge.
     socket.on("error", (cause) =>
       this.ended.fire(new BridgeError("CONNECTION_CLOSED", `the connection broke: ${cause.message}`, {}, { cause })),
     );

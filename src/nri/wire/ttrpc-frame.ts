@@ -30,8 +30,8 @@ const HEADER_LENGTH = 10;
 export const MAX_SENT_BODY = 4 * 1024 * 1024;
 
 /**
- * The frame format of ttRPC. The bridge accepts longer bodies than it may send, because a runtime before NRI 0.7 can
- * send a Synchronize of more than 4 MiB, on which NRI's Go stub dies (containerd/nri#102).
+ * The frame format of ttRPC. The bridge accepts longer bodies than it may send, because a runtime before NRI 0.7 can send a
+ * Synchronize of more than 4 MiB, on which NRI's Go stub dies (containerd/nri#102).
  */
 export const ttrpcLayout: FrameLayout<TtrpcHeader> = {
   headerLength: HEADER_LENGTH,

@@ -16,17 +16,14 @@ export interface ConformanceCase {
   /** The runs, each with the text on the plugin's stdin. */
   readonly runs: readonly { readonly request: Request; readonly input: string }[];
   /**
-   * What each run has to do. `result`: print a good result; `answer`: print a result or an error; `end`: end by itself
-   * in time, whatever it prints.
+   * What each run has to do. `result`: print a good result; `answer`: print a result or an error; `end`: end by itself in time,
+   * whatever it prints.
    */
   readonly expects: "result" | "answer" | "end";
   readonly sideBySide?: boolean;
 }
 
-/**
- * Bytes of annotations in the large request: four times the 256 KiB that Kubernetes allows in a pod, so that plugins
- * have room.
- */
+/** Bytes of annotations in the large request: four times the 256 KiB that Kubernetes allows in a pod, so that plugins have room. */
 const largeBytes = 1 << 20;
 
 /**
@@ -156,9 +153,7 @@ const earlierResults: readonly Result[] = [
   { plugin: "", version: "", error: "", metadata: {} },
 ];
 
-/**
- * Keys like those that the bridge adds with `request: superset` (`nri`), or that a later version may add (`future`).
- */
+/** Keys like those that the bridge adds with `request: superset` (`nri`), or that a later version may add (`future`). */
 const unknownKeys = '"nri":{"pod":{"name":"pod1","ips":["10.0.0.1"]}},"future":[null,{"id":"x"}]';
 
 function largeAnnotations(): Record<string, string> {

@@ -25,8 +25,7 @@ interface RunCaseOptions {
   readonly spawner: Starter;
   readonly timeoutMs: number;
   /**
-   * The directory for scratch cgroup files, which are made anew for each case to show what the plugin changes;
-   * undefined for none.
+   * The directory for scratch cgroup files, which are made anew for each case to show what the plugin changes; undefined for none.
    */
   readonly cgroups: string | undefined;
 }
@@ -34,10 +33,7 @@ interface RunCaseOptions {
 /** The bridge's default configuration. */
 const usual = mergeConfig();
 
-/**
- * Results are judged as under the newest runtime. What an older runtime lacks, the bridge reports on that runtime's
- * node.
- */
+/** Results are judged as under the newest runtime. What an older runtime lacks, the bridge reports on that runtime's node. */
 const runtime = {
   name: "containerd",
   version: "v2.4.0",
@@ -85,8 +81,8 @@ interface Judged {
 }
 
 /**
- * The changes that the bridge, with its default settings, would take from a run's result. Undefined for a state other
- * than create, update and delete.
+ * The changes that the bridge, with its default settings, would take from a run's result. Undefined for a state other than create,
+ * update and delete.
  */
 function changeOf(run: InvokeOutcome, request: Request, created: "start" | "create"): ParsedAdjustment | undefined {
   const kind = request.id === request.sandboxID ? "sandbox" : "container";
@@ -104,10 +100,7 @@ function changeOf(run: InvokeOutcome, request: Request, created: "start" | "crea
   });
 }
 
-/**
- * The texts that `say` gives for the runs, each once. When there are several runs, a text names the first run that it
- * is about.
- */
+/** The texts that `say` gives for the runs, each once. When there are several runs, a text names the first run that it is about. */
 function numbered(runs: readonly Judged[], say: (run: Judged) => readonly string[]): string[] {
   const first = new Map<string, number>();
   for (const [index, run] of runs.entries()) {
@@ -146,8 +139,8 @@ async function runOnce(
 }
 
 /**
- * The outcomes that a case allows besides `ok`. A plugin may refuse a request that no runtime sends, and cannot answer
- * an input that is no request.
+ * The outcomes that a case allows besides `ok`. A plugin may refuse a request that no runtime sends, and cannot answer an input
+ * that is no request.
  */
 const borne = {
   result: [],
@@ -165,9 +158,8 @@ const remedies: Partial<Record<Outcome, string>> = {
 };
 
 /**
- * Whether the run fails in a way that the case does not allow. By the default policy such a failure fails the runtime's
- * call, and no such container starts. An error that the plugin reports for a delete is no problem, as it holds up
- * nothing.
+ * Whether the run fails in a way that the case does not allow. By the default policy such a failure fails the runtime's call, and
+ * no such container starts. An error that the plugin reports for a delete is no problem, as it holds up nothing.
  */
 function isProblem({ run, state }: Judged, expects: ConformanceCase["expects"]): boolean {
   const { outcome } = run;
@@ -200,8 +192,8 @@ function findNotes(judged: Judged, expects: ConformanceCase["expects"]): string[
 }
 
 /**
- * How a run ended. The exit status or signal comes first when the plugin printed nothing or no JSON, as that is the
- * cause. Else the text is the bridge's error for the run.
+ * How a run ended. The exit status or signal comes first when the plugin printed nothing or no JSON, as that is the cause. Else the
+ * text is the bridge's error for the run.
  */
 function howItEnded({ outcome, exitCode, signal, stdout, error }: InvokeOutcome): string {
   const text = excerpt(error ?? "", 400);

@@ -19,8 +19,8 @@ import {
 } from "./collect/runtime.js";
 
 /**
- * What doctor knows about a node after one look. All findings follow from these facts. Paths are the node's own,
- * without the root prefix.
+ * What doctor knows about a node after one look. All findings follow from these facts. Paths are the node's own, without the root
+ * prefix.
  */
 export type Facts = Awaited<ReturnType<typeof collectFacts>>;
 
@@ -61,8 +61,8 @@ export async function collectFacts(options: CollectOptions) {
   const { config } = bridge;
   const directory = config.state === "memory" ? undefined : config.state.directory;
   const ofBridge = await readProcess(files, processes, directory, options.lookEachMs);
-  // A running bridge names in its status file the socket that it connects to, which its own flags may have set. The
-  // path that a bridge in a container names is not a path of the node.
+  // A running bridge names in its status file the socket that it connects to, which its own flags may have set. The path that a
+  // bridge in a container names is not a path of the node.
   const isOfNode = ofBridge.pid !== undefined && files.sharesRoot(ofBridge.pid) !== false;
   const connectsTo = isOfNode ? ofBridge.status?.socket : undefined;
   const socketPath = flags.socketPath ?? connectsTo ?? config.socketPath;
@@ -73,23 +73,20 @@ export async function collectFacts(options: CollectOptions) {
   const runtimePath = runtime?.environment?.get("PATH");
   const lookup = { files, config, arch: self.arch, path: options.path, runtimePath };
   const plugins = conf.list === undefined ? [] : readPlugins(conf.list, lookup);
-  // A plugin with cgroup v1 names in its file counts too: doctor would advise a captured view for it, and must not
-  // where none can be made.
+  // A plugin with cgroup v1 names in its file counts too: doctor would advise a captured view for it, and must not where none can
+  // be made.
   const captures = plugins.some(({ cgroup, binary }) => cgroup === "capture" || (binary?.v1Names.length ?? 0) > 0);
   return {
     root,
     self,
-    /**
-     * The runtime that the bridge connects to, as findRuntimes chooses it. `others`: the other runtimes that run on the
-     * node.
-     */
+    /** The runtime that the bridge connects to, as findRuntimes chooses it. `others`: the other runtimes that run on the node. */
     ...{ runtime, others },
     /** Whether a bridge with `sandboxes: auto` serves the pods of the default runtime handler. */
     sandboxes: await decideFor(runtime, config.confFile, files),
     socket: await readSocket(files, socketPath, mounts, runtime),
     cgroup: cgroupVersionOf(mounts),
-    // Whether the bridge can make captured cgroup views; undefined when no plugin needs one. The trial makes a mount
-    // namespace and leaves it at once.
+    // Whether the bridge can make captured cgroup views; undefined when no plugin needs one. The trial makes a mount namespace and
+    // leaves it at once.
     capture: captures ? await (options.checkCapture ?? checkPrivilege)() : undefined,
     bridge,
     process: ofBridge,
@@ -123,8 +120,8 @@ async function decideFor(runtime: RuntimeFacts | undefined, confFile: string, fi
 }
 
 /**
- * The cgroup version of a node with these mounts. Only a v1 hierarchy with a controller counts as v1, `name=systemd`
- * alone does not. `hybrid`: v1 hierarchies with controllers, and a v2 tree.
+ * The cgroup version of a node with these mounts. Only a v1 hierarchy with a controller counts as v1, `name=systemd` alone does
+ * not. `hybrid`: v1 hierarchies with controllers, and a v2 tree.
  */
 function cgroupVersionOf(mounts: readonly Mount[]) {
   const controller = /^(cpu|cpuacct|cpuset|memory|blkio|pids|devices)$/;

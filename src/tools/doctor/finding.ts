@@ -1,9 +1,6 @@
 import type { Facts } from "./facts.js";
 
-/**
- * How much a finding matters: an error keeps plugins from running, a warning may keep them from it, an info is worth
- * knowing.
- */
+/** How much a finding matters: an error keeps plugins from running, a warning may keep them from it, an info is worth knowing. */
 type Severity = "error" | "warning" | "info";
 
 export interface Finding {
@@ -15,8 +12,8 @@ export interface Finding {
   /** Why it matters to plugins. */
   readonly why: string;
   /**
-   * The remedy: file, line and value of a setting, and the unit to reload. It is a command only where that can do no
-   * harm (chmod, mv).
+   * The remedy: file, line and value of a setting, and the unit to reload. It is a command only where that can do no harm (chmod,
+   * mv).
    */
   readonly fix: string;
   /** The place of the fault: `file:line`, `file:line:column` or a path. */
@@ -36,10 +33,7 @@ interface Given<S> {
   readonly what: Of<S, string>;
   readonly why: Of<S, string>;
   readonly fix: Of<S, string>;
-  /**
-   * Given when the place is not the default: the subject's `where` or `path`, or the subject itself when it is a
-   * string.
-   */
+  /** Given when the place is not the default: the subject's `where` or `path`, or the subject itself when it is a string. */
   readonly where?: Of<S, string>;
 }
 
@@ -47,15 +41,13 @@ export interface Row {
   readonly id: string;
   readonly verbs: readonly Verb[];
   /**
-   * The row's findings about subjects that are not in `told`, to which it adds them. Rows of a group share `told`, so
-   * only the first row that finds a subject reports it.
+   * The row's findings about subjects that are not in `told`, to which it adds them. Rows of a group share `told`, so only the
+   * first row that finds a subject reports it.
    */
   readonly find: (facts: Facts, told: Set<unknown>) => readonly Finding[];
 }
 
-/**
- * Rows and groups of rows. An inner list is a group: the first row that reports a subject hides later rows about it.
- */
+/** Rows and groups of rows. An inner list is a group: the first row that reports a subject hides later rows about it. */
 export type Table = readonly (Row | readonly Row[])[];
 
 /** Returns the function that makes the rows for these verbs. */

@@ -21,8 +21,8 @@ export function launchedBridge({ launched }: Facts): Facts["launched"][number] |
 }
 
 /**
- * Says how to make the bridge reload its configuration, or restart. A launched bridge restarts only with the runtime,
- * and reloads without it only when it has --config.
+ * Says how to make the bridge reload its configuration, or restart. A launched bridge restarts only with the runtime, and reloads
+ * without it only when it has --config.
  */
 export function again(facts: Facts, how: "reload" | "restart"): string {
   const { pid, unit, args } = facts.process;
@@ -97,8 +97,8 @@ function setUnder(runtime: RuntimeFacts, inner: string, settings: object, at: st
 }
 
 /**
- * Says how to set a key of the bridge's configuration. A launched bridge without a file gets one in the runtime's
- * plugin configuration directory.
+ * Says how to set a key of the bridge's configuration. A launched bridge without a file gets one in the runtime's plugin
+ * configuration directory.
  * @param yaml the value as YAML writes it, in one line
  */
 export function setBridge(
@@ -118,8 +118,8 @@ export function setBridge(
 }
 
 /**
- * The only advice for a plugin that writes cgroup v1 files on a node with v2. README.md and docs/MIGRATION.md give it
- * in the same words.
+ * The only advice for a plugin that writes cgroup v1 files on a node with v2. README.md and docs/MIGRATION.md give it in the same
+ * words.
  */
 export function captureInCreate(facts: Facts, type: string): string {
   const set = setBridge(facts, ["plugins", type], "{phase: create, cgroup: capture}");
@@ -133,8 +133,8 @@ export function shellWord(text: string): string {
 const safePlace = "a directory that root alone can write";
 
 /**
- * The remedy for a permission fault of a file. The remedy is a command only when it takes nothing from other users: a
- * home directory stays its user's, and /tmp stays open to all users.
+ * The remedy for a permission fault of a file. The remedy is a command only when it takes nothing from other users: a home
+ * directory stays its user's, and /tmp stays open to all users.
  * @param fault a text of base/permissions or plugin/permissions, which begins with the path at fault
  */
 export function guardFile(file: string, fault: string): string {

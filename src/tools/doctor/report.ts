@@ -51,10 +51,7 @@ function describeRuntime({ name, version, pid, path, config }: RuntimeFacts) {
   return { ...about, nri: formatVersion(nri), dialect, nriEnabled: config.nri.enabled, requestTimeoutMs };
 }
 
-/**
- * The findings as text for people, in the given order: what, why and fix, with the node before and the counts after
- * them.
- */
+/** The findings as text for people, in the given order: what, why and fix, with the node before and the counts after them. */
 export function formatFindings(facts: Facts, findings: readonly Finding[]): string {
   const node = describeNode(facts);
   const { runtime } = node;

@@ -19,10 +19,7 @@ export function describeEvent({ event, index, runs, answer }: Explained, given: 
     sandboxId: event.pod.id,
     pod: `${event.pod.namespace}/${event.pod.name}`,
     container: container?.name ?? null,
-    /**
-     * The error that the bridge answers although no plugin failed, for example because it cannot read conf.json; else
-     * null.
-     */
+    /** The error that the bridge answers although no plugin failed, for example because it cannot read conf.json; else null. */
     error: answer?.outcome.error ?? null,
     plugins: runs.map((run) => describeRun(run, bundle, given.confName)),
     bundle,

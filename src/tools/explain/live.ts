@@ -16,8 +16,7 @@ type LiveBundle = ReturnType<typeof findBundles>[number];
 /**
  * Makes the create and the delete of a running pod or container from its bundle, without a call to the runtime.
  * @param id the id or its beginning
- * @throws BridgeError USAGE when no running pod or container has this id, when several do, or when its bundle is not
- * valid
+ * @throws BridgeError USAGE when no running pod or container has this id, when several do, or when its bundle is not valid
  */
 export function readLive(id: string, root = "/"): Given {
   const files = new NodeFiles(root);
@@ -32,8 +31,8 @@ export function readLive(id: string, root = "/"): Given {
     const ids = [one, ...more].map((found) => found.id).join(" and ");
     throw new BridgeError("USAGE", `${id} is the beginning of the ids ${ids}`);
   }
-  // Only the request timeout is needed of the runtime's configuration. The runtime's version does not change the
-  // timeout, so its --version does not run.
+  // Only the request timeout is needed of the runtime's configuration. The runtime's version does not change the timeout, so its
+  // --version does not run.
   const [runtime] = findRuntimes({ files, processes, peer: undefined, askVersion: () => "" });
   return toGiven(one, runtime?.config.nri.requestTimeoutMs ?? nriDefaults.requestTimeoutMs);
 }
@@ -54,8 +53,8 @@ function findBundles(files: NodeFiles, processes: readonly Process[], wanted: st
     if (cwd === undefined) continue;
     // A path through /proc/PID/cwd works even when the process runs in another mount namespace.
     const inside = `/proc/${pid}/cwd`;
-    // conmon's working directory is <id>/userdata. That of containerd's shim is the pod's bundle, which has the
-    // containers' bundles as siblings.
+    // conmon's working directory is <id>/userdata. That of containerd's shim is the pod's bundle, which has the containers' bundles
+    // as siblings.
     if (command === "conmon") {
       add(cwd.split("/").findLast((part) => part !== "userdata") ?? "", inside, cwd);
       // A CRI-O pod without an infra container has no conmon. Its bundle is a sibling of its containers' bundles.
@@ -77,10 +76,7 @@ function readBundle(path: string, bytes: Uint8Array): Spec {
   }
 }
 
-/**
- * Makes the events of a bundle. The bundle's annotations, with containerd's names or else CRI-O's, name its pod and
- * container.
- */
+/** Makes the events of a bundle. The bundle's annotations, with containerd's names or else CRI-O's, name its pod and container. */
 function toGiven({ id, path, bytes, bundle, pid }: LiveBundle, timeoutMs: number): Given {
   const { cgroupsPath, annotations } = bundle;
   const first = (...names: string[]) => names.flatMap((name) => annotations[name] ?? [])[0];

@@ -64,10 +64,7 @@ interface ExplainOptions
   readonly spawner?: Starter;
 }
 
-/**
- * Plays all events up to the last wanted one to the bridge. Where a plugin does not run, the bridge gets a good result
- * instead.
- */
+/** Plays all events up to the last wanted one to the bridge. Where a plugin does not run, the bridge gets a good result instead. */
 export async function explain(options: ExplainOptions): Promise<readonly Explained[]> {
   const { played, wanted, spawner, ...about } = options;
   const last = Math.max(...wanted);
@@ -114,8 +111,8 @@ function emptyView({ cgroupsPath }: CgroupOf): Awaited<ReturnType<Cgroups["openV
 }
 
 /**
- * The result that stands for a plugin that does not run: the output of containerd's own skeleton for v0.1 plugins when
- * a plugin has nothing to say.
+ * The result that stands for a plugin that does not run: the output of containerd's own skeleton for v0.1 plugins when a plugin has
+ * nothing to say.
  */
 function asIfWell({ argv0 }: StartCommand): RunResult {
   return {
@@ -132,8 +129,7 @@ function asIfWell({ argv0 }: StartCommand): RunResult {
 }
 
 /**
- * The configuration layer, changed so that the bridge continues after every failure: the explanation then shows the
- * whole chain.
+ * The configuration layer, changed so that the bridge continues after every failure: the explanation then shows the whole chain.
  */
 export function withoutFailures(layer: PartialConfig): PartialConfig {
   const plugins = Object.entries(layer.plugins ?? {}).map(([type, { onFailure: _, breaker: __, ...own }]) => [

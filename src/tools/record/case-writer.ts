@@ -108,9 +108,7 @@ export class CaseWriter {
     this.describe();
   }
 
-  /**
-   * Writes case.json with the present facts. It does not count towards the size limit: the case is useless without it.
-   */
+  /** Writes case.json with the present facts. It does not count towards the size limit: the case is useless without it. */
   describe(): void {
     this.files.rewrite(join(this.folder, "case.json"), () => `${JSON.stringify(this.about(), null, 1)}\n`);
   }
@@ -176,10 +174,7 @@ export class FileQueue {
     });
   }
 
-  /**
-   * Replaces a file as a whole. Calls `content` when the write's turn comes, so that one write serves all requests made
-   * before.
-   */
+  /** Replaces a file as a whole. Calls `content` when the write's turn comes, so that one write serves all requests made before. */
   rewrite(path: string, content: () => string): void {
     if (this.rewriting.has(path)) return;
     this.rewriting.add(path);

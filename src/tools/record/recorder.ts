@@ -53,8 +53,8 @@ export interface RecordedCase {
 }
 
 /**
- * Writes a replayable case for each pod. It reads and writes after the turn in which a call came, so that no call
- * waits. A fault of the recorder ends only the recording.
+ * Writes a replayable case for each pod. It reads and writes after the turn in which a call came, so that no call waits. A fault of
+ * the recorder ends only the recording.
  */
 export class Recorder {
   /** Resolves when as many pods as wanted have been removed, or when the recording cannot be written. */

@@ -33,8 +33,8 @@ export const openRedactor: Redactor = {
 };
 
 /**
- * The redactor does not search output for shorter values, in characters: they say little and occur in unrelated words.
- * A value whose name says that it is secret may be shorter (`shortestNamed`).
+ * The redactor does not search output for shorter values, in characters: they say little and occur in unrelated words. A value
+ * whose name says that it is secret may be shorter (`shortestNamed`).
  */
 const shortestPlain = 6;
 const shortestNamed = 3;
@@ -42,19 +42,17 @@ const shortestNamed = 3;
 const plainMetadata: ReadonlySet<string> = new Set(["containerd-namespace-ttrpc", "traceparent", "tracestate"]);
 
 /**
- * Creates a redactor that replaces each secret with a mask of as many bytes. Secrets are the values of environment
- * variables, annotations except those under io.kubernetes., arguments after the program's name, and values of conf.json
- * whose key looks secret. The redactor also masks each of these values in the output of plugins. In requests, events,
- * bundles and conf.json only a value's place and shape decide, so that a replay sends the same masked requests.
+ * Creates a redactor that replaces each secret with a mask of as many bytes. Secrets are the values of environment variables,
+ * annotations except those under io.kubernetes., arguments after the program's name, and values of conf.json whose key looks
+ * secret. The redactor also masks each of these values in the output of plugins. In requests, events, bundles and conf.json only a
+ * value's place and shape decide, so that a replay sends the same masked requests.
  * @param keepAnnotation whether to keep an annotation, on which a plugin's behaviour may depend
  */
 export function createRedactor(keepAnnotation: (key: string) => boolean = () => false): Redactor {
   const known = new KnownSecrets();
   const ofConf = new KnownSecrets();
 
-  /**
-   * Masks a value, and learns it, when its place says that it is secret. Undefined when the place does not say that.
-   */
+  /** Masks a value, and learns it, when its place says that it is secret. Undefined when the place does not say that. */
   function maskByPlace(path: Path, text: string, isSecret = path.some(isSecretName)): string | undefined {
     const [key = "", parent = ""] = [path.at(-1), path.at(-2)];
     const masked = (secret: string, name: string) => {
@@ -140,8 +138,8 @@ function maskNumber(text: string): string {
 }
 
 /**
- * Rewrites each text of a call's request; undefined for an unknown method. Drops protobuf fields that the codec does
- * not know, since they may hold a secret.
+ * Rewrites each text of a call's request; undefined for an unknown method. Drops protobuf fields that the codec does not know,
+ * since they may hold a secret.
  */
 function rewritePayload(
   method: string,
@@ -193,8 +191,8 @@ export function rewriteJson(
   const path: string[] = [];
   /** For each part of the path: whether its key, or one before it in the path, says that the value is a secret. */
   const secret: boolean[] = [];
-  // For each open list: the index of the current element. For each open object: undefined, and in `key` whether the
-  // next string is a key.
+  // For each open list: the index of the current element. For each open object: undefined, and in `key` whether the next string is
+  // a key.
   const open: { index: number | undefined; key: boolean }[] = [];
   for (let at = extent.start; at < extent.end; ) {
     const here = bytes[at];
@@ -244,9 +242,7 @@ export function rewriteJson(
 /** Words of a conf.json that are no secret. */
 const plainWords: ReadonlySet<string> = new Set(["version", "plugins", "type", "conf", "0.1", "true", "false", "null"]);
 
-/**
- * Masks the words of a text that is not valid JSON, such as a broken conf.json; keeps its punctuation and its length.
- */
+/** Masks the words of a text that is not valid JSON, such as a broken conf.json; keeps its punctuation and its length. */
 export function maskBrokenJson(bytes: Uint8Array): Uint8Array {
   // In latin1 each byte is one character. Keep a byte order mark, since it may be what makes the JSON invalid.
   const text = Buffer.from(bytes).toString("latin1");

@@ -17,8 +17,8 @@ export function parseRuntime(text: string): Case["runtime"] {
 }
 
 /**
- * Rewrites a recorded case as another version of the same runtime sends it: the calls, the pods' labels, and what the
- * events of a stopped pod still say of it.
+ * Rewrites a recorded case as another version of the same runtime sends it: the calls, the pods' labels, and what the events of a
+ * stopped pod still say of it.
  * @throws BridgeError USAGE when the case is of another runtime: this one would never have its annotations and bundles
  */
 export function asSentBy(recorded: Case, runtime: Case["runtime"]): Case {

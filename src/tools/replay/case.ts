@@ -25,9 +25,7 @@ export interface Case {
   readonly name: string;
   readonly title: string;
   readonly events: readonly RecordedEvent[];
-  /**
-   * Each conf.json with its path and the first event for which it holds. `text` is undefined when there was no file.
-   */
+  /** Each conf.json with its path and the first event for which it holds. `text` is undefined when there was no file. */
   readonly confs: readonly {
     readonly fromEvent: number;
     readonly file: string;

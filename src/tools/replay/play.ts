@@ -50,8 +50,7 @@ const acceptMs = 10_000;
 
 /**
  * Plays a recorded case: an embedded runtime on a real socket sends its events to the bridge, which runs the plugins.
- * @throws BridgeError when the case does not fit the protocol, the configuration is wrong, or the bridge answers too
- * late
+ * @throws BridgeError when the case does not fit the protocol, the configuration is wrong, or the bridge answers too late
  */
 export async function playCase(options: PlayOptions): Promise<void> {
   const { played, flags, log, onReport } = options;
@@ -64,8 +63,8 @@ export async function playCase(options: PlayOptions): Promise<void> {
   const socketPath = join(folder, "nri.sock");
   const confFile = join(folder, "conf.json");
   const { name, version, nri, dialect } = played.runtime;
-  // The request timeout of the embedded runtime: the longest of the recorded calls, and at least the default. Each call
-  // states its own timeout too.
+  // The request timeout of the embedded runtime: the longest of the recorded calls, and at least the default. Each call states its
+  // own timeout too.
   const timeoutsMs = played.events.map(({ timeoutNano }) => Math.ceil(Number(timeoutNano) / 1e6));
   const requestTimeoutMs = timeoutsMs.reduce((most, ms) => Math.max(most, ms), nriDefaults.requestTimeoutMs);
   const about = { socketPath, name, version, dialect, snapshot: () => presentAtFirst(played), log };
@@ -133,8 +132,8 @@ async function sendEvents(
 }
 
 /**
- * Puts the conf.json that holds from this event on in place, by a rename as installers do it. Removes the file when the
- * case has none from this event on.
+ * Puts the conf.json that holds from this event on in place, by a rename as installers do it. Removes the file when the case has
+ * none from this event on.
  */
 export function placeConf(confFile: string, index: number, { confs }: Pick<Case, "confs">): void {
   const conf = confs.find(({ fromEvent }) => fromEvent === index);
@@ -145,8 +144,8 @@ export function placeConf(confFile: string, index: number, { confs }: Pick<Case,
 }
 
 /**
- * The pods and containers that existed when the case began. They are known when the case begins with a Synchronize
- * call; else there are none.
+ * The pods and containers that existed when the case began. They are known when the case begins with a Synchronize call; else there
+ * are none.
  */
 function presentAtFirst({ events: [first] }: Case): Snapshot {
   if (first?.method !== "Synchronize") return { pods: [], containers: [] };

@@ -61,10 +61,7 @@ function toMilliseconds(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
 
-/**
- * A report as text for people, in colours when stdout is a terminal.
- * @param width the largest number of characters in a line
- */
+/** A report as text for people, in colours when stdout is a terminal. @param width the largest number of characters in a line */
 export function toTimeline(report: PlayReport, width: number): string {
   if (report.type === "event") {
     const { recorded, event } = report;
@@ -92,9 +89,7 @@ function formatRun({ run, adjusted, notes }: RunReport, width: number): string {
   return lines.join("");
 }
 
-/**
- * The bridge's answer and what it asks of the runtime: the adjustment of the container, and each update of another one.
- */
+/** The bridge's answer and what it asks of the runtime: the adjustment of the container, and each update of another one. */
 function formatAnswer({ outcome: { error, durationMs }, response }: Answer, width: number): string {
   const answer = error === undefined ? styleText("green", "OK") : styleText("red", `${error.code}: ${error.message}`);
   const asked = Object.entries(response === undefined ? {} : responseToJson(response)).flatMap(([key, value]) =>
@@ -149,10 +144,7 @@ export function readExpected(folder: string): readonly ComparedLine[] {
   throw new BridgeError("USAGE", `${file}: ${what}: nothing to compare with; record --run writes it`);
 }
 
-/**
- * The differences between a recording and its replay, in the order of the recording. Lines that only the replay has
- * come last.
- */
+/** The differences between a recording and its replay, in the order of the recording. Lines that only the replay has come last. */
 export function compareLines(recorded: readonly ComparedLine[], replayed: readonly ReportLine[]) {
   const [then, now] = [byPlace(recorded), byPlace(replayed.map((line) => lineSchema.parse(line)))];
   const places = new Set([...then.keys(), ...now.keys()]);
@@ -160,8 +152,8 @@ export function compareLines(recorded: readonly ComparedLine[], replayed: readon
 }
 
 /**
- * Keys each line by its subject and by its number among the lines of that subject: in a replay the events of two
- * containers may come in another order.
+ * Keys each line by its subject and by its number among the lines of that subject: in a replay the events of two containers may
+ * come in another order.
  */
 function byPlace(lines: readonly ComparedLine[]): ReadonlyMap<string, ComparedLine> {
   const seen = new Map<string, number>();
@@ -185,8 +177,8 @@ function compareLine(recorded: ComparedLine | undefined, replayed: ComparedLine 
   const difference = (field: string, then: unknown, now: unknown) =>
     ({ type: "difference", event, id, plugin, state, field, recorded: then, replayed: now }) as const;
   if (recorded === undefined || replayed === undefined) {
-    // The bridge's settings decide whether it subscribes to an event for which no plugin runs. An empty answer in one
-    // of the two is therefore no difference.
+    // The bridge's settings decide whether it subscribes to an event for which no plugin runs. An empty answer in one of the two is
+    // therefore no difference.
     if (type === "answer" && line.error === null && JSON.stringify(line.response) === "{}") return [];
     // Only the recording or only the replay has this line.
     return [difference(type, recorded ?? null, replayed ?? null)];

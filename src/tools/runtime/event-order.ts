@@ -15,10 +15,9 @@ export class EventOrder {
   constructor(private readonly runtime: { readonly name: string; readonly version: string }) {}
 
   /**
-   * Notes that the answer to an event was an error. After a failed RunPodSandbox the runtime sends only StopPodSandbox
-   * and RemovePodSandbox. After a failed CreateContainer, or a failed StartContainer where the runtime refuses the
-   * start, it sends only StopContainer and RemoveContainer, and only where it undoes failed creates. It only logs other
-   * failures.
+   * Notes that the answer to an event was an error. After a failed RunPodSandbox the runtime sends only StopPodSandbox and
+   * RemovePodSandbox. After a failed CreateContainer, or a failed StartContainer where the runtime refuses the start, it sends only
+   * StopContainer and RemoveContainer, and only where it undoes failed creates. It only logs other failures.
    */
   failed({ name, pod, container }: Event): void {
     if (name === "RunPodSandbox") this.refused.add(pod.id);

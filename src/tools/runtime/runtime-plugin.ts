@@ -56,9 +56,7 @@ export interface RuntimeFacts extends RuntimeIntroduction {
   readonly log: Log;
 }
 
-/**
- * Where a plugin comes from: it connected by itself, or the runtime launched it with an identity and a configuration.
- */
+/** Where a plugin comes from: it connected by itself, or the runtime launched it with an identity and a configuration. */
 export type PluginOrigin =
   | { readonly kind: "external" }
   | { readonly kind: "launched"; readonly identity: PluginIdentity; readonly config: string };
@@ -68,8 +66,8 @@ export interface RawOutcome {
   readonly payload?: Uint8Array;
   readonly error?: CallError;
   /**
-   * Whether the plugin did not answer in time, or the connection broke: then the runtime drops the plugin, and goes on
-   * as if the call had succeeded.
+   * Whether the plugin did not answer in time, or the connection broke: then the runtime drops the plugin, and goes on as if the
+   * call had succeeded.
    */
   readonly dropped: boolean;
   readonly durationMs: number;
@@ -77,17 +75,14 @@ export interface RawOutcome {
 
 interface EventOutcome extends RawOutcome {
   readonly response?: EventResponse;
-  /**
-   * The ttRPC method that carried the event; absent when the runtime made no call, as the plugin did not subscribe to
-   * it.
-   */
+  /** The ttRPC method that carried the event; absent when the runtime made no call, as the plugin did not subscribe to it. */
   readonly method?: string;
 }
 
 /**
  * Waits for the registration of the plugin at the other end of a trunk, then configures and synchronizes the plugin.
- * @throws BridgeError REGISTRATION_REFUSED when the plugin does not register validly, PROTOCOL when it subscribes to
- * unknown events or cannot take a split Synchronize, and what the calls throw
+ * @throws BridgeError REGISTRATION_REFUSED when the plugin does not register validly, PROTOCOL when it subscribes to unknown events
+ * or cannot take a split Synchronize, and what the calls throw
  */
 export async function connectPlugin(trunk: Trunk, origin: PluginOrigin, facts: RuntimeFacts): Promise<RuntimePlugin> {
   const { identity, config } = origin.kind === "launched" ? origin : { identity: undefined, config: "" };
@@ -150,8 +145,8 @@ export class RuntimePlugin {
   }
 
   /**
-   * Sends a call with an encoded request, such as a recorded one. `timeoutNano` is in nanoseconds; 0 means no timeout,
-   * and the default is the runtime's request timeout.
+   * Sends a call with an encoded request, such as a recorded one. `timeoutNano` is in nanoseconds; 0 means no timeout, and the
+   * default is the runtime's request timeout.
    */
   async raw(
     method: string,
@@ -218,8 +213,8 @@ export class RuntimeLink {
 
   /**
    * Waits for the plugin to register.
-   * @throws BridgeError REGISTRATION_REFUSED when the plugin does not register within `timeoutMs`, or with an invalid
-   * name or index; the link then closes the connection
+   * @throws BridgeError REGISTRATION_REFUSED when the plugin does not register within `timeoutMs`, or with an invalid name or
+   * index; the link then closes the connection
    */
   async registered(timeoutMs: number): Promise<RegisteredPlugin> {
     const cancel = alarm(Deadline.after(timeoutMs), () =>
@@ -264,8 +259,7 @@ const validateBit = 1 << 13;
 
 /**
  * Configures a plugin and returns the mask of the events that it subscribes to: all known ones when it names none.
- * @throws BridgeError PROTOCOL when the plugin subscribes to an event that this NRI version does not know; what the
- * call throws
+ * @throws BridgeError PROTOCOL when the plugin subscribes to an event that this NRI version does not know; what the call throws
  */
 export async function configurePlugin(
   link: RuntimeLink,
@@ -291,8 +285,8 @@ export async function configurePlugin(
 }
 
 /**
- * Synchronizes a plugin within `timeoutMs` for all messages together, and returns the container updates that the plugin
- * asks for. A message has at most `perMessage` pods and as many containers.
+ * Synchronizes a plugin within `timeoutMs` for all messages together, and returns the container updates that the plugin asks for. A
+ * message has at most `perMessage` pods and as many containers.
  * @throws BridgeError PROTOCOL when the plugin cannot take several messages; what the calls throw
  */
 export async function synchronizePlugin(

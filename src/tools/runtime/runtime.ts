@@ -17,8 +17,8 @@ export interface RuntimeOptions extends Partial<Omit<RuntimeFacts, "nri" | "ownC
   /** The NRI version that the runtime is built with; the default follows from its name and version. */
   readonly nriVersion?: string | undefined;
   /**
-   * How the runtime sends events: "state-change" as NRI < 0.12 (containerd up to 2.2), "dedicated" as NRI >= 0.12. The
-   * default follows from the NRI version.
+   * How the runtime sends events: "state-change" as NRI < 0.12 (containerd up to 2.2), "dedicated" as NRI >= 0.12. The default
+   * follows from the NRI version.
    */
   readonly dialect?: Dialect;
 }

@@ -5,16 +5,16 @@ import { compact, type RawJson } from "./raw.js";
 import { type Extent, scanDocument, scanFirstValue } from "./scanner.js";
 
 /**
- * Reads one Go type from JSON and writes it to JSON. The tables of codecs stand for the Go structs. `T` is the type of
- * a value in TypeScript, where `undefined` stands for Go's nil pointer and for an empty value that the JSON leaves out.
+ * Reads one Go type from JSON and writes it to JSON. The tables of codecs stand for the Go structs. `T` is the type of a value in
+ * TypeScript, where `undefined` stands for Go's nil pointer and for an empty value that the JSON leaves out.
  */
 export interface Codec<T> {
   /** The type's name in Go's type errors. */
   readonly goType: string;
   readonly zero: () => T;
   /**
-   * Reads the value at the decoder's position. A key may occur twice in an object: `previous` is the value from the
-   * earlier occurrence, and stays when the new value is null or of a wrong type.
+   * Reads the value at the decoder's position. A key may occur twice in an object: `previous` is the value from the earlier
+   * occurrence, and stays when the new value is null or of a wrong type.
    */
   readonly read: (decoder: Decoder, previous: T) => T;
   readonly format: (value: T) => string;

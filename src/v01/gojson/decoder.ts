@@ -15,8 +15,8 @@ const kinds: ReadonlyMap<number | undefined, Kind> = new Map([
 ]);
 
 /**
- * Walks through a JSON value that the scanner has accepted, for the codecs. Like Go, the decoder records the first type
- * error and goes on: it stores values of the right type and skips the others.
+ * Walks through a JSON value that the scanner has accepted, for the codecs. Like Go, the decoder records the first type error and
+ * goes on: it stores values of the right type and skips the others.
  */
 export class Decoder {
   /** The error for the first value of a wrong type; undefined while there is none. */
@@ -117,9 +117,7 @@ export class Decoder {
     this.#at = value.ok ? value.end : this.#bytes.length;
   }
 
-  /**
-   * Steps over a comma and returns true before a next element; at the closing byte, steps over it and returns false.
-   */
+  /** Steps over a comma and returns true before a next element; at the closing byte, steps over it and returns false. */
   #moreOf(close: number): boolean {
     this.#skipSpace();
     if (this.#bytes[this.#at] === byteOf.comma) {
@@ -136,10 +134,7 @@ export class Decoder {
   }
 }
 
-/**
- * The offset after the closing quote of the string whose opening quote is at `open`. The scanner must have accepted the
- * string.
- */
+/** The offset after the closing quote of the string whose opening quote is at `open`. The scanner must have accepted the string. */
 export function quotedEnd(bytes: Uint8Array, open: number): number {
   for (let at = open + 1; at < open + shortString; at++) {
     const byte = bytes[at];
@@ -155,8 +150,7 @@ const shortString = 32;
 /**
  * The text of a string that the scanner has accepted, given the range of its bytes between the quotes.
  *
- * compat: encoding/json unquote: each invalid byte becomes one U+FFFD, and so does each `\u` escape of a lone
- * surrogate.
+ * compat: encoding/json unquote: each invalid byte becomes one U+FFFD, and so does each `\u` escape of a lone surrogate.
  */
 export function unquote(bytes: Uint8Array, start: number, end: number): string {
   if (end - start <= shortString) {

@@ -1,6 +1,6 @@
 /**
- * Writes values as Go's json.Marshal does. JavaScript strings are UTF-16: for a lone surrogate, which UTF-8 cannot
- * encode, these functions write the six characters `\ufffd` that Go writes for an invalid byte.
+ * Writes values as Go's json.Marshal does. JavaScript strings are UTF-16: for a lone surrogate, which UTF-8 cannot encode, these
+ * functions write the six characters `\ufffd` that Go writes for an invalid byte.
  */
 
 /** A JSON string in double quotes, with `<` `>` `&` U+2028 U+2029 and control characters escaped. */

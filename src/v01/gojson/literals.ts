@@ -53,10 +53,7 @@ function scanWord(bytes: Uint8Array, at: number, word: string): number | Fault {
   return at + word.length;
 }
 
-/**
- * In bytes: from this length on, the scanner uses the engine's native search, a hundred times as fast as a loop over
- * bytes.
- */
+/** In bytes: from this length on, the scanner uses the engine's native search, a hundred times as fast as a loop over bytes. */
 const longString = 32;
 
 /** Scans a string from after its opening quote; returns the offset after its closing quote, or its fault. */
@@ -86,9 +83,7 @@ export function scanString(bytes: Uint8Array, from: number): number | Fault {
   }
 }
 
-/**
- * The offset of the next quote that no backslash escapes; undefined when there is none. `at` must be within a string.
- */
+/** The offset of the next quote that no backslash escapes; undefined when there is none. `at` must be within a string. */
 export function closingQuote(bytes: Uint8Array, at: number): number | undefined {
   let from = at;
   for (;;) {
@@ -97,8 +92,7 @@ export function closingQuote(bytes: Uint8Array, at: number): number | undefined 
     let backslashes = 0;
     while (end - backslashes > from && bytes[end - backslashes - 1] === byteOf.backslash) backslashes += 1;
     if (backslashes % 2 === 0) return end;
-    // A string with one escaped quote usually has more, and a native search for each is slower than a loop over the
-    // bytes.
+    // A string with one escaped quote usually has more, and a native search for each is slower than a loop over the bytes.
     from = end + 1;
     for (const near = from + longString; from < near; ) {
       const byte = bytes[from];

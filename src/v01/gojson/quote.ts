@@ -1,8 +1,8 @@
 import { encodeUtf8, splitUtf8 } from "./utf8.js";
 
 /**
- * Prints bytes as Go's `%q` does (strconv.Quote): in double quotes, invalid UTF-8 as `\xNN`, and characters that cannot
- * be printed as `\a` … `\v`, `\xNN`, `\uNNNN` or `\UNNNNNNNN`.
+ * Prints bytes as Go's `%q` does (strconv.Quote): in double quotes, invalid UTF-8 as `\xNN`, and characters that cannot be printed
+ * as `\a` … `\v`, `\xNN`, `\uNNNN` or `\UNNNNNNNN`.
  */
 export function quote(bytes: Uint8Array): string {
   const parts = splitUtf8(bytes).map((part) =>
@@ -19,8 +19,8 @@ export function quoteText(text: string): string {
 /**
  * One byte as Go's JSON syntax errors print it: `'x'`.
  *
- * compat: encoding/json quoteChar takes the byte for a code point, so the first byte of a BOM is `'ï'`; a double quote
- * is bare and a single quote escaped.
+ * compat: encoding/json quoteChar takes the byte for a code point, so the first byte of a BOM is `'ï'`; a double quote is bare and
+ * a single quote escaped.
  */
 export function quoteByte(byte: number): string {
   if (byte === 0x22) return `'"'`;

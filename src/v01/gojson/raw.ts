@@ -5,9 +5,8 @@ import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 export type RawJson = string & { readonly rawJson: unique symbol };
 
 /**
- * The value in `[start, end)` as Go writes a json.RawMessage: white space between tokens removed; `<` `>` `&` U+2028
- * and U+2029 escaped; number spellings, escapes, key order and duplicate keys kept. The scanner must have accepted the
- * value.
+ * The value in `[start, end)` as Go writes a json.RawMessage: white space between tokens removed; `<` `>` `&` U+2028 and U+2029
+ * escaped; number spellings, escapes, key order and duplicate keys kept. The scanner must have accepted the value.
  *
  * compat: Go passes invalid UTF-8 inside a RawMessage through; here each invalid byte becomes U+FFFD.
  */

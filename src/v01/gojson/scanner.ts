@@ -5,24 +5,21 @@ export interface Extent {
   readonly ok: true;
   readonly start: number;
   readonly end: number;
-  /**
-   * The end of each object and array of the outermost levels, by the offset of its start, so that the decoder can skip
-   * them.
-   */
+  /** The end of each object and array of the outermost levels, by the offset of its start, so that the decoder can skip them. */
   readonly ends: ReadonlyMap<number, number>;
 }
 
 /**
- * The scanner records the end of each object and array that lies within at most this many others: enough to skip
- * `linux.seccomp`, which is most of a bundle.
+ * The scanner records the end of each object and array that lies within at most this many others: enough to skip `linux.seccomp`,
+ * which is most of a bundle.
  */
 const passedOver = 2;
 
 /**
  * Checks that the bytes are exactly one JSON value, as Go's json.Unmarshal does; `reason` is Go's error text.
  *
- * compat: Go appends a space to the text to see whether a literal is complete. A cut `nul` is therefore "invalid
- * character ' ' in literal null (expecting 'l')", and only a text that could go on is an "unexpected end".
+ * compat: Go appends a space to the text to see whether a literal is complete. A cut `nul` is therefore "invalid character ' ' in
+ * literal null (expecting 'l')", and only a text that could go on is an "unexpected end".
  */
 export function scanDocument(bytes: Uint8Array): Extent | Fault {
   const scan = scanValue(bytes, 0);
@@ -34,8 +31,7 @@ export function scanDocument(bytes: Uint8Array): Extent | Fault {
 /**
  * Finds the first JSON value, as Go's json.Decoder does, and ignores what comes after it.
  *
- * compat: the error is "EOF" when there is no value at all, and "unexpected EOF" when the value is cut off, whatever is
- * missing.
+ * compat: the error is "EOF" when there is no value at all, and "unexpected EOF" when the value is cut off, whatever is missing.
  */
 export function scanFirstValue(bytes: Uint8Array): Extent | Fault {
   const scan = scanValue(bytes, 0);
@@ -53,10 +49,7 @@ export function skipSpace(bytes: Uint8Array, at: number): number {
 
 const maxDepth = 10_000; // encoding/json maxNestingDepth
 
-/**
- * Scans one value without recursion: `open` holds the closing bytes of the objects and arrays around the current
- * position.
- */
+/** Scans one value without recursion: `open` holds the closing bytes of the objects and arrays around the current position. */
 export function scanValue(bytes: Uint8Array, from: number): Extent | Fault {
   const open: number[] = [];
   const begun: number[] = [];

@@ -1,6 +1,6 @@
 /**
- * Decodes UTF-8 as Go does: each byte that begins no valid sequence becomes one U+FFFD, where the web's TextDecoder may
- * turn several bytes into one.
+ * Decodes UTF-8 as Go does: each byte that begins no valid sequence becomes one U+FFFD, where the web's TextDecoder may turn
+ * several bytes into one.
  */
 
 /** The text of UTF-8 bytes, with each invalid byte as one U+FFFD. */
@@ -62,8 +62,8 @@ function isWithin(byte: number | undefined, min: number, max: number): boolean {
   return byte !== undefined && byte >= min && byte <= max;
 }
 
-// The range of a sequence's second byte, by its first: UTF-8 excludes overlong forms (E0, F0), surrogates (ED), and
-// code points above U+10FFFF (F4).
+// The range of a sequence's second byte, by its first: UTF-8 excludes overlong forms (E0, F0), surrogates (ED), and code points
+// above U+10FFFF (F4).
 function secondByteMin(first: number): number {
   return first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
 }

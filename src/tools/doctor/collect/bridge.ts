@@ -24,8 +24,8 @@ export interface ConfigFile {
   /** The path in the node's own names, below `root`. For --config it is the path that the user gave. */
   readonly file: string;
   /**
-   * How the tool finds the path. `flag`: --config; `running`: the command line of a running bridge; `launched`: the
-   * runtime's plugin configuration directory, for a bridge that the runtime launches; `usual`: `unitsFile`.
+   * How the tool finds the path. `flag`: --config; `running`: the command line of a running bridge; `launched`: the runtime's
+   * plugin configuration directory, for a bridge that the runtime launches; `usual`: `unitsFile`.
    */
   readonly from: "flag" | "running" | "launched" | "usual";
   /** `from` in words for the user; "" for --config. */
@@ -35,8 +35,8 @@ export interface ConfigFile {
 }
 
 /**
- * Finds the bridge's configuration file: that of --config, else of a running bridge, else of a bridge that the runtime
- * launches, else of the shipped systemd unit. Undefined when there is none.
+ * Finds the bridge's configuration file: that of --config, else of a running bridge, else of a bridge that the runtime launches,
+ * else of the shipped systemd unit. Undefined when there is none.
  * @param given the value of --config; `/dev/null` is a file without settings
  */
 export async function findConfigFile(
@@ -118,9 +118,9 @@ export function readBridge(flags: PartialConfig, source: ConfigFile | undefined)
 }
 
 /**
- * Whether the bridge can write its journal to the state directory. The bridge makes a missing directory, so its nearest
- * existing parent has to be writable then. `fault`: why the bridge does not use the directory, for example because
- * users other than root can put files there.
+ * Whether the bridge can write its journal to the state directory. The bridge makes a missing directory, so its nearest existing
+ * parent has to be writable then. `fault`: why the bridge does not use the directory, for example because users other than root can
+ * put files there.
  */
 export function readState(files: NodeFiles, { state }: Config) {
   if (state === "memory") return { directory: undefined, writable: true, fault: null };
@@ -203,8 +203,8 @@ function entriesOf(bytes: Uint8Array): readonly number[] {
 }
 
 /**
- * The keys of the JSON object at the byte offset `start`, with the offsets of each key and of its value. Empty when no
- * object begins there.
+ * The keys of the JSON object at the byte offset `start`, with the offsets of each key and of its value. Empty when no object
+ * begins there.
  */
 function keysOf(bytes: Uint8Array, start: number) {
   const keys: { readonly text: string; readonly start: number; readonly value: number }[] = [];

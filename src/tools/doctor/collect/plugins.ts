@@ -115,8 +115,8 @@ function readBinary(files: NodeFiles, path: string, arch: string, searchPath: st
 }
 
 /**
- * The file that an executable needs to start and that is missing: an ELF's loader, a script's interpreter, or the
- * program that env(1) looks for on this PATH. Undefined when none is missing.
+ * The file that an executable needs to start and that is missing: an ELF's loader, a script's interpreter, or the program that
+ * env(1) looks for on this PATH. Undefined when none is missing.
  */
 export function missingIn(files: NodeFiles, bytes: Buffer, searchPath: string): string | undefined {
   const shebang = shebangOf(bytes);

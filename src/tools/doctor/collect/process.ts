@@ -9,8 +9,8 @@ import { isTrusted } from "./runtime.js";
 const interpreter = /^(node(js|\d+)?|(ba|da|a)?sh)$/;
 
 /**
- * Which NRI v2 plugin for v0.1 plugins a process runs: the bridge, or containerd's Go adapter. Undefined for any other
- * process, and for this tool's own.
+ * Which NRI v2 plugin for v0.1 plugins a process runs: the bridge, or containerd's Go adapter. Undefined for any other process, and
+ * for this tool's own.
  */
 function adapterIn({ pid, args, exe }: Process) {
   if (pid === process.pid) return undefined;
@@ -40,14 +40,14 @@ export function bridgesAmong(processes: readonly Process[]): readonly Process[] 
 }
 
 /**
- * Matches the cgroup path of a systemd service. It matches neither a container below a service's cgroup (kubepods,
- * docker/, a .scope) nor a service of a user's systemd manager (user@).
+ * Matches the cgroup path of a systemd service. It matches neither a container below a service's cgroup (kubepods, docker/, a
+ * .scope) nor a service of a user's systemd manager (user@).
  */
 const servicePattern = /\/(?!user@)(?<!\/user@.*)([^/\n]+)\.service(?:\/(?!.*(?:kubepods|\.scope|docker\/)).*)?$/m;
 
 /**
- * The systemd service of a process, without `.service`; "" when it is in none, undefined when its cgroup file in /proc
- * cannot be read.
+ * The systemd service of a process, without `.service`; "" when it is in none, undefined when its cgroup file in /proc cannot be
+ * read.
  */
 export function unitOf(pid: number, procRoot: string): string | undefined {
   const cgroups = readText(`${procRoot}/${pid}/cgroup`);
@@ -71,8 +71,7 @@ export async function readProcess(
   const bridges = bridgesAmong(processes);
   let found = read();
   const own = bridges.find(({ pid }) => ownPidOf(pid, procRoot) === found?.pid);
-  // After a restart of the runtime the bridge registers again within seconds, and updates its status file a few seconds
-  // after that.
+  // After a restart of the runtime the bridge registers again within seconds, and updates its status file a few seconds after that.
   for (let look = 1; own !== undefined && found?.registered === null && look <= registrationLooks; look++) {
     await sleep(lookEachMs);
     found = read() ?? found;
@@ -84,16 +83,14 @@ export async function readProcess(
     args: bridge?.args ?? [],
     state: bridge === undefined ? "absent" : await stateOf(bridge.pid, procRoot, lookEachMs),
     /**
-     * The content of the status file that this bridge wrote, or the last bridge that ran when none runs now. Undefined
-     * when another bridge wrote the file, or it cannot be read.
+     * The content of the status file that this bridge wrote, or the last bridge that ran when none runs now. Undefined when another
+     * bridge wrote the file, or it cannot be read.
      */
     status: bridge === own ? found : undefined,
   };
 }
 
-/**
- * A process's pid in its own pid namespace. A bridge in a container knows, and writes to its status file, only that.
- */
+/** A process's pid in its own pid namespace. A bridge in a container knows, and writes to its status file, only that. */
 function ownPidOf(pid: number, procRoot: string): number {
   const [, inner] = /^NSpid:.*?(\d+)$/m.exec(readText(`${procRoot}/${pid}/status`) ?? "") ?? [];
   return Number(inner ?? pid);
@@ -105,10 +102,7 @@ const registrationLooks = 80;
 /** `stuck`: the process has not waited for events in any look of the last two seconds. */
 type State = "absent" | "stopped" | "frozen" | "stuck" | "runs";
 
-/**
- * The state of a bridge's process. A healthy event loop waits in epoll_wait(2) most of the time, so one look is usually
- * enough.
- */
+/** The state of a bridge's process. A healthy event loop waits in epoll_wait(2) most of the time, so one look is usually enough. */
 async function stateOf(pid: number, procRoot: string, lookEachMs: number): Promise<State> {
   for (let look = 1; look <= looks; look++) {
     const stat = readProcessStat(pid, procRoot);
@@ -118,8 +112,8 @@ async function stateOf(pid: number, procRoot: string, lookEachMs: number): Promi
     if (/t/i.test(stat.state)) return "stopped";
     // The kernel function that the process waits in; "0" or empty when the kernel does not show it.
     const place = readText(`${procRoot}/${pid}/wchan`) ?? "";
-    // A frozen process waits in __refrigerator (cgroup v1), or in do_freezer_trap or its caller get_signal (v2). A
-    // process that a signal stopped may be in get_signal too, but has state T.
+    // A frozen process waits in __refrigerator (cgroup v1), or in do_freezer_trap or its caller get_signal (v2). A process that a
+    // signal stopped may be in get_signal too, but has state T.
     if (/freez|refrigerator|get_signal/.test(place)) return "frozen";
     // A waiting event loop is in ep_poll or in do_epoll_wait, depending on how the kernel was compiled.
     if (/epoll|ep_poll/.test(place) || (stat.state === "S" && /^0?$/.test(place))) return "runs";

@@ -54,10 +54,7 @@ function validatorKeys(runtime: RuntimeName): readonly string[] {
 /** The place that a finding names for a setting that a command line flag of crio gives. */
 export const commandLine = "the command line of crio";
 
-/**
- * The keys of NRI's section and of its `default_validator`, each with its value and its place: `file:line`, or
- * `commandLine`.
- */
+/** The keys of NRI's section and of its `default_validator`, each with its value and its place: `file:line`, or `commandLine`. */
 type Values = Map<string, { readonly value: unknown; readonly where: string }>;
 
 /** Reads a runtime's configuration as a runtime of this version does that starts with these arguments and variables. */
@@ -129,8 +126,8 @@ function flagsOf(args: readonly string[]): readonly (readonly [string, unknown])
 }
 
 /**
- * Matches the last part of a table's name that is probably meant for NRI's section: the name in another version of the
- * file, a wrong id, or an id without quotes.
+ * Matches the last part of a table's name that is probably meant for NRI's section: the name in another version of the file, a
+ * wrong id, or an id without quotes.
  */
 const likeSection = /^(.*\.)?nri(\.v1)?$/;
 
@@ -184,9 +181,8 @@ function headerOf(path: readonly string[]): string {
 }
 
 /**
- * Whether NRI is on when no setting says so.
- * compat: pkg/nri/config.go of containerd 1.7 has Disable: true, internal/nri/config.go of 2.x false; CRI-O has NRI on
- * from 1.30.
+ * Whether NRI is on when no setting says so. compat: pkg/nri/config.go of containerd 1.7 has Disable: true, internal/nri/config.go
+ * of 2.x false; CRI-O has NRI on from 1.30.
  */
 function isOnByDefault(runtime: RuntimeName, version: Version | undefined): boolean {
   return version === undefined || isAtLeast(version, runtime === "containerd" ? "2.0.0" : "1.30.0");

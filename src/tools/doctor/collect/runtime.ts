@@ -13,9 +13,8 @@ import { unitOf } from "./process.js";
 import { type NriSettings, nriDefaults, readRuntimeConfig } from "./runtime-config.js";
 
 /**
- * A runtime on the node. `version` is "" when it is unknown; `unit` is what unitOf returns for its process;
- * `environment` holds the variables with which its process started. `pid`, `unit` and `environment` are undefined when
- * it does not run.
+ * A runtime on the node. `version` is "" when it is unknown; `unit` is what unitOf returns for its process; `environment` holds the
+ * variables with which its process started. `pid`, `unit` and `environment` are undefined when it does not run.
  */
 export type RuntimeFacts = ReturnType<typeof describe>;
 
@@ -42,8 +41,8 @@ interface RuntimeSearch {
 }
 
 /**
- * The node's runtimes. The first is the one that the bridge connects to: it listens on the NRI socket, else it runs,
- * else it is only installed. The others run too, with the node's root directory.
+ * The node's runtimes. The first is the one that the bridge connects to: it listens on the NRI socket, else it runs, else it is
+ * only installed. The others run too, with the node's root directory.
  */
 export function findRuntimes(search: RuntimeSearch): readonly RuntimeFacts[] {
   const { files, processes, peer } = search;
@@ -67,8 +66,7 @@ export function findRuntimes(search: RuntimeSearch): readonly RuntimeFacts[] {
 }
 
 /**
- * Whether root or our own user runs a process. A process's name proves nothing: any user can choose any name, in a
- * container too.
+ * Whether root or our own user runs a process. A process's name proves nothing: any user can choose any name, in a container too.
  */
 export function isTrusted({ uid }: Process): boolean {
   return uid === 0 || uid === process.geteuid?.();
@@ -103,8 +101,8 @@ export async function findSocketPeer(files: NodeFiles, socketPath: string): Prom
 }
 
 /**
- * Looks at the runtime's socket. It does not connect where /proc shows whether a process listens: the runtime logs a
- * warning for a plugin that connects and leaves.
+ * Looks at the runtime's socket. It does not connect where /proc shows whether a process listens: the runtime logs a warning for a
+ * plugin that connects and leaves.
  */
 export async function readSocket(
   files: NodeFiles,
@@ -115,8 +113,8 @@ export async function readSocket(
   const stats = files.stat(path);
   const seesTable = ["self", "1"].some((process) => files.readText(`/proc/${process}/net/unix`) !== undefined);
   const own = files.identity(path);
-  // The runtime's own socket file, seen through /proc/PID/root. The kernel follows an absolute link such as /var/run
-  // from our root directory, not from the runtime's, so the path without that link comes first.
+  // The runtime's own socket file, seen through /proc/PID/root. The kernel follows an absolute link such as /var/run from our root
+  // directory, not from the runtime's, so the path without that link comes first.
   const theirs = runtime?.config.nri.socketPath ?? "";
   const [identity] = [withoutVar(theirs), theirs].flatMap(
     (place) => (runtime?.pid && files.identityByKernel(`/proc/${runtime.pid}/root${place}`)) || [],
@@ -127,8 +125,8 @@ export async function readSocket(
     /** Whether some process listens on a socket of this name; undefined when /proc/PID/net/unix cannot be read. */
     listening: seesTable ? listeningSockets(basename(path), files.locate("/proc")).size > 0 : undefined,
     /**
-     * Whether the socket file itself is a mount point. A bind mount of it keeps the old socket when the runtime
-     * restarts and makes a new one.
+     * Whether the socket file itself is a mount point. A bind mount of it keeps the old socket when the runtime restarts and makes
+     * a new one.
      */
     mounted: mounts.some(({ point }) => withoutVar(point) === withoutVar(path)),
     /** Whether the file is another one than the runtime's own socket; false when one of the two cannot be seen. */
@@ -143,9 +141,7 @@ export function withoutVar(path: string): string {
   return path.replace(/^\/var\/run\//, "/run/");
 }
 
-/**
- * Where execvp looks without a PATH (confstr(3), _CS_PATH). A runtime gives no PATH to the plugins that it launches.
- */
+/** Where execvp looks without a PATH (confstr(3), _CS_PATH). A runtime gives no PATH to the plugins that it launches. */
 const pathless = "/bin:/usr/bin";
 
 /** How many bytes of a file are searched for the bridge's name. */
@@ -173,10 +169,7 @@ export function readLaunched(
         bridge: file.includes("v01-bridge") || head.includes("nri-v01-bridge"),
         /** Whether the file is containerd's Go adapter for v0.1 plugins. */
         adapter: file.includes("v010-adapter"),
-        /**
-         * The file that the plugin needs to start and that is missing, with only the system's default PATH; else
-         * undefined.
-         */
+        /** The file that the plugin needs to start and that is missing, with only the system's default PATH; else undefined. */
         missing: bytes === undefined ? link : missingIn(files, bytes, pathless),
         configFile: [`${file}.conf`, `${name}.conf`]
           .map((config) => join(nri.pluginConfigPath, config))

@@ -75,8 +75,7 @@ export const bridgeRows: Table = [
     }),
     rowOfBridge("bridge-config-stale", "warning", {
       when: bridges(({ pid, status }, { bridge: { faults, file, from, settings } }) => {
-        // A bridge in a container reads the container's own file, even when its path is that of the node's file at the
-        // usual place.
+        // A bridge in a container reads the container's own file, even when its path is that of the node's file at the usual place.
         if (status === undefined || pid === undefined || faults.length > 0 || from === "usual") return false;
         const { file: read, digest } = status.configuration;
         const isSame = read === null ? status.mode === "launched" && from === "launched" : read === file;
@@ -113,8 +112,8 @@ export const bridgeRows: Table = [
 /** Milliseconds after its start in which a bridge that is not registered may still be about to register. */
 const graceMs = 10_000;
 /**
- * When the last `keptStarts` starts of the bridge are within this many milliseconds, something restarts it in a loop.
- * Kubelet's back-off reaches 5 minutes.
+ * When the last `keptStarts` starts of the bridge are within this many milliseconds, something restarts it in a loop. Kubelet's
+ * back-off reaches 5 minutes.
  */
 const loopMs = 15 * 60_000;
 
@@ -134,10 +133,7 @@ function isReachable(facts: Facts): boolean {
   return isOwn(facts) !== false;
 }
 
-/**
- * Whether the file differs from the running bridge in a setting that the bridge reads only at its start: socket, index
- * or name.
- */
+/** Whether the file differs from the running bridge in a setting that the bridge reads only at its start: socket, index or name. */
 function needsRestart({ bridge: { config }, process: { args, status } }: Facts): boolean {
   const held = [
     ["--socket", status?.socket, config.socketPath],

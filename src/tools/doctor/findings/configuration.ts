@@ -16,8 +16,8 @@ const cannotRun = {
 } as const;
 
 /**
- * Rows about the bridge's configuration, conf.json and its plugins. `check` evaluates rows of this table only, as they
- * apply with any runtime.
+ * Rows about the bridge's configuration, conf.json and its plugins. `check` evaluates rows of this table only, as they apply with
+ * any runtime.
  */
 export const configurationRows: Table = [
   row("bridge-config-fault", "error", {
@@ -155,8 +155,8 @@ export const configurationRows: Table = [
     where: ({ index }, { conf }) => `${conf.path}#/plugins/${index}`,
   }),
   row("plugin-for-nri-v2", "warning", {
-    // The runtime launches an NRI v2 plugin, or the plugin runs as a service. When the bridge runs such a plugin, the
-    // plugin prints no v0.1 result, and the pod fails.
+    // The runtime launches an NRI v2 plugin, or the plugin runs as a service. When the bridge runs such a plugin, the plugin prints
+    // no v0.1 result, and the pod fails.
     when: (facts): readonly (PluginFacts | Facts["unlisted"][number])[] => [
       ...plugins(({ binary }) => binary?.speaksNri2)(facts),
       ...facts.unlisted.filter(({ speaksNri2 }) => speaksNri2),
@@ -199,8 +199,7 @@ export const configurationRows: Table = [
     why: "the files are not there: the plugin fails, or does nothing and says all is well",
     fix: ({ type }, facts) => {
       const { capture } = facts;
-      // Where the bridge cannot make a captured view, this setting alone would fail each create: say first what allows
-      // a view.
+      // Where the bridge cannot make a captured view, this setting alone would fail each create: say first what allows a view.
       const first = capture?.ok === false ? `first ${capture.remedy.replace(/; or set cgroup: host$/, "")}; then ` : "";
       return `${first}${captureInCreate(facts, type)}`;
     },
@@ -242,9 +241,9 @@ function plugins(holds: (plugin: PluginFacts) => unknown): (facts: Facts) => rea
 }
 
 /**
- * What the plugins need that docs/MIGRATION.md describes. Inspektor Gadget's gadget-container/hooks/nri (main.go and
- * conf.json): its installer leaves the conf out when conf.json already exists. nydus-snapshotter's
- * cmd/rootfs-persister: its installer writes its own pid into the conf.
+ * What the plugins need that docs/MIGRATION.md describes. Inspektor Gadget's gadget-container/hooks/nri (main.go and conf.json):
+ * its installer leaves the conf out when conf.json already exists. nydus-snapshotter's cmd/rootfs-persister: its installer writes
+ * its own pid into the conf.
  */
 const knownPlugins = [
   { name: /^(.*-)?nrigadget$/, conf: '{"socketFile": "/run/gadgettracermanager.socket"}', states: [], events: "" },

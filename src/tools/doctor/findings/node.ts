@@ -6,10 +6,7 @@ import { mayRefuse, nameOf, speaksNri2, switchNriOn } from "./runtime.js";
 
 const row = rowOf("doctor", "migrate");
 
-/**
- * Selects the runtime when it runs and speaks NRI v2, and conf.json lists plugins: it may then send events of pod
- * sandboxes.
- */
+/** Selects the runtime when it runs and speaks NRI v2, and conf.json lists plugins: it may then send events of pod sandboxes. */
 const sandboxes = given(({ runtime, plugins }) => {
   return runtime?.pid !== undefined && plugins.length > 0 && speaksNri2(runtime) ? runtime : undefined;
 });
@@ -102,8 +99,8 @@ export const migrateRows: Table = [
 ];
 
 /**
- * Whether NRI may be off after an upgrade of the runtime. False when the runtime speaks NRI v2 already, when its
- * configuration has faults, or when it switches NRI on in a section that containerd 1.6 ignores.
+ * Whether NRI may be off after an upgrade of the runtime. False when the runtime speaks NRI v2 already, when its configuration has
+ * faults, or when it switches NRI on in a section that containerd 1.6 ignores.
  */
 function mayNeedSwitch({ runtime }: Facts): boolean {
   if (runtime !== undefined && speaksNri2(runtime) === true) return false;

@@ -16,8 +16,8 @@ const readable = given((facts) => {
   return mayTakeNri2(facts) && facts.runtime?.config.faults.length === 0 ? facts.runtime : undefined;
 });
 /**
- * Selects a running runtime that accepts NRI connections, when the bridge runs as a service and so has to connect to
- * the socket. A launched bridge gets its connection from the runtime.
+ * Selects a running runtime that accepts NRI connections, when the bridge runs as a service and so has to connect to the socket. A
+ * launched bridge gets its connection from the runtime.
  */
 export const sockets = given((facts) => {
   const { runtime } = facts;
@@ -292,9 +292,7 @@ function quoted(listed: RuntimeFacts["config"]["disabledPlugins"]): string {
   return [...new Set(listed.map(({ name }) => `"${name}"`))].join(" and ");
 }
 
-/**
- * A chain of plugins needs at least this many milliseconds: under load, a shell takes that long to start and answer.
- */
+/** A chain of plugins needs at least this many milliseconds: under load, a shell takes that long to start and answer. */
 const shortMs = 500;
 
 /** Milliseconds that a chain of plugins has within the runtime's request timeout. */
@@ -303,8 +301,8 @@ function chainMs({ runtime, bridge }: Facts): number {
 }
 
 /**
- * The bridge's files in the directory of launched plugins. A file that is not executable is left out while a bridge
- * runs: its user has switched it off, and a second bridge would run each plugin twice.
+ * The bridge's files in the directory of launched plugins. A file that is not executable is left out while a bridge runs: its user
+ * has switched it off, and a second bridge would run each plugin twice.
  */
 function ownLaunched(facts: Facts): Facts["launched"] {
   const runs = facts.adapters["nri-v01-bridge"].length > 0;
@@ -317,8 +315,8 @@ function live({ launched }: Facts): Facts["launched"] {
 }
 
 /**
- * The command that moves a file out of the directory of launched plugins, so that the runtime does not launch it. chmod
- * would not do: NRI takes every link for executable, and chmod changes the file that the link leads to.
+ * The command that moves a file out of the directory of launched plugins, so that the runtime does not launch it. chmod would not
+ * do: NRI takes every link for executable, and chmod changes the file that the link leads to.
  */
 function moveOut(path: string, runtime: RuntimeFacts | undefined): string {
   return `mv -n ${shellWord(path)} ${shellWord(`${dirname(dirname(path))}/`)} # then ${restart(runtime)}`;

@@ -17,8 +17,8 @@ const tolerate_missing_plugins_annotation = "tolerate-missing-plugins.nri-v01-br
 const validators = given(subjectOf);
 
 /**
- * Rows about NRI's default validator: which plugins must be connected when the runtime creates a container, and which
- * adjustments the runtime refuses.
+ * Rows about NRI's default validator: which plugins must be connected when the runtime creates a container, and which adjustments
+ * the runtime refuses.
  */
 export const validatorRows: Table = [
   row("required-plugins-unset", "info", {
@@ -59,8 +59,8 @@ export const validatorRows: Table = [
 ];
 
 /**
- * The settings of NRI's default validator, compared with the bridge's name and plugins. Undefined when the runtime has
- * no validator, NRI is off, or the runtime's configuration has faults.
+ * The settings of NRI's default validator, compared with the bridge's name and plugins. Undefined when the runtime has no
+ * validator, NRI is off, or the runtime's configuration has faults.
  */
 function subjectOf(facts: Facts) {
   const { runtime, bridge, process, launched, plugins } = facts;

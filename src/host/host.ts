@@ -17,7 +17,7 @@ import { createProcessWatcher, type ProcessWatcher } from "./process-watcher.js"
 export interface ProcessQuery {
   readonly id: string;
   readonly sandboxID: string;
-  /** The process of the pod or container; 0 when the event names none. */
+  /** The pid of the pod's or container's process; 0 when the event names none. */
   readonly pid: number;
   /** The event's cgroupsPath, in the form of cgroupfs or of systemd; "" when the event has none. */
   readonly cgroupsPath: string;
@@ -137,8 +137,8 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
  */
 function* bundleFolders(pid: number, parent: number, procRoot: string): Iterable<string> {
   if (parent > 1) {
-    // The working directory of containerd's shim, and of CRI-O's shim with runtime_type "vm", is the pod's bundle; that
-    // of conmon is the container's bundle.
+    // containerd's shim works in the pod's bundle, and so does CRI-O's shim with runtime_type "vm". conmon works in the
+    // container's bundle.
     yield `${procRoot}/${parent}/cwd`;
     // conmon-rs has CRI-O's working directory, but an argument with the pod's directory (conmon-rs pkg/client/client.go
     // toArgs).

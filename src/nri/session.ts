@@ -70,8 +70,8 @@ const defaultRegistrationTimeoutMs = 60_000;
 const defaultSynchronizeWithinMs = 10_000;
 
 /**
- * One connection to the runtime, from the registration to the end. The methods stand in the
- * order in which the runtime calls them.
+ * One connection of the bridge to the runtime, from the registration to the end. The runtime calls Configure, then
+ * Synchronize, then one method for each event, and Shutdown at its end.
  *
  * The runtime may call Configure before it answers RegisterPlugin. So the bridge's service is up before it registers.
  */
@@ -87,7 +87,7 @@ export class Session {
   private containers: Container[] = [];
   private end: SessionEnd | undefined;
   private shutdownCalled = false;
-  /** Whether the latest event was answered in time. A runtime whose wait runs out closes the connection. */
+  /** Whether the bridge answered the latest event in time. A runtime whose wait runs out closes the connection. */
   private lastInTime = false;
   /** For each event that was answered before it was decoded, a function that decodes and handles the event. */
   private readonly answered: (() => void)[] = [];
@@ -278,8 +278,9 @@ export class Session {
   }
 
   /**
-   * compat: before NRI 0.12 a runtime keeps the connection of a plugin that did not synchronize, and never sends it an
-   * event (containerd#13901). A new connection is the only way out; from 0.12 on the runtime hangs up as well.
+   * Closes the connection after a failed Synchronize, so that the bridge connects again.
+   * compat: before NRI 0.12 a runtime keeps the connection of a plugin that did not synchronize, but never sends it an
+   * event (containerd#13901); only a new connection helps. From 0.12 on the runtime closes the connection itself.
    */
   private leaveUnsynchronized(error: Error): void {
     if (this.mux.closed) return;

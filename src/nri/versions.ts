@@ -90,8 +90,8 @@ const habits = {
    */
   keepsStoppedPods: { containerd: "2.1.0", "cri-o": "1.26.0" },
   /**
-   * The pod of RemovePodSandbox still has them, too (containerd sandbox_remove.go: containerd removes the sandbox from
-   * its store after the event).
+   * The pod of RemovePodSandbox still has its cgroup, namespaces, resources and OCI annotations (containerd
+   * sandbox_remove.go: containerd removes the sandbox from its store after the event).
    */
   keepsRemovedPods: { containerd: "2.3.0", "cri-o": "1.26.0" },
   /**

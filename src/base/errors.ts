@@ -25,7 +25,7 @@ export type ErrorCode =
   | "INTERRUPTED" // a signal ended a verb, or the reader of its stdout has gone away
   | "INTERNAL"; // a fault of the bridge itself
 
-/** The one error class: a code for machines, a message for people, fields for the log. */
+/** The only error class of the bridge. It has a code for programs, a message for people, and fields for the log. */
 export class BridgeError extends Error {
   override readonly name = "BridgeError";
   constructor(

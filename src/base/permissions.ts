@@ -4,7 +4,7 @@ import { monotonicClock } from "./deadline.js";
 import { attempt, errnoOf, errorText } from "./errors.js";
 
 const maxLinks = 40;
-/** The type that statfs(2) gives for procfs. */
+/** The file system type that statfs(2) returns for procfs. */
 const procfsType = 0x9fa0;
 
 export interface WalkOptions {

@@ -15,7 +15,7 @@ const maxMs = 60_000;
 export class Backoff {
   private failures = 0;
 
-  /** @param random in [0, 1) */
+  /** @param random returns a number in [0, 1) for the jitter */
   constructor(private readonly random: () => number = Math.random) {}
 
   /**

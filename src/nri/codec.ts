@@ -33,6 +33,6 @@ export const container = codec(gen.Container);
 /** The empty answer, for every call without an answer codec above. */
 export const emptyResponse: Uint8Array = new Uint8Array(0);
 
-/** The two services of NRI, as the wire names them. */
+/** The names of NRI's two services in a ttRPC request. */
 export const pluginService = "nri.pkg.api.v1alpha1.Plugin";
 export const runtimeService = "nri.pkg.api.v1alpha1.Runtime";

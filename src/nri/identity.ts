@@ -16,7 +16,7 @@ type PluginEnvironment = Readonly<
 >;
 
 export interface IdentitySources {
-  /** From the command line or the configuration. */
+  /** The plugin's name from the command line or the configuration; so is `index`. */
   readonly name?: string | undefined;
   readonly index?: string | undefined;
   readonly environment: PluginEnvironment;

@@ -25,7 +25,7 @@ interface Pending {
   reject(error: unknown): void;
 }
 
-/** The calling side of a ttRPC connection: the plugin's on conn 2, the runtime's on conn 1. */
+/** The calling side of a ttRPC connection: the plugin calls on mux connection 2, the runtime on mux connection 1. */
 export class TtrpcClient {
   private readonly decoder = new FrameDecoder(ttrpcLayout);
   private readonly pending = new Map<number, Pending>();

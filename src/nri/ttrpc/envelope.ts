@@ -18,7 +18,7 @@ export type Metadata = readonly (readonly [key: string, value: string])[];
 
 /** The body of a response message. */
 export interface TtrpcResponse {
-  /** Absent for success. */
+  /** The status of a failed call; absent when the call succeeded. */
   readonly status?: Status;
   /** The encoded response of the method. decodeResponse returns a view of the body. */
   readonly payload: Uint8Array;

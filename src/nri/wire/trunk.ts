@@ -1,4 +1,4 @@
-/** The one byte stream under the mux: a connected unix socket. */
+/** The byte stream, a connected unix socket, over which the mux runs all its channels. */
 export interface Trunk {
   /** Queues the parts to be sent one directly after the other. Does not copy long parts. Does nothing after the close. */
   write(parts: readonly Uint8Array[]): void;

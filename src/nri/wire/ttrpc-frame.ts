@@ -45,7 +45,7 @@ export const ttrpcLayout: FrameLayout<TtrpcHeader> = {
 
 /**
  * Encodes one ttRPC message of a unary call: header and body.
- * @throws BridgeError FRAME_TOO_LARGE for a body of more than 4 MiB.
+ * @throws BridgeError FRAME_TOO_LARGE when the body is longer than 4 MiB
  */
 export function encodeTtrpcFrame(streamId: number, type: number, body: Uint8Array): Uint8Array {
   if (body.length > MAX_SENT_BODY) {

@@ -37,8 +37,8 @@ type BundleAnswer = ({ readonly found: true } & Bundle) | { readonly found: fals
 
 export interface Host {
   /**
-   * Reads the OCI config.json at each place where the bundle of a pod or container may be. The caller must check that
-   * the cgroupsPath of a found bundle is the event's.
+   * Reads the OCI config.json at each place where the bundle of a pod or container may be. The caller must check that the
+   * cgroupsPath of a found bundle is the event's.
    * @param parent the pid of the process's parent, if it is known already
    */
   readBundles(query: Pick<ProcessQuery, "id" | "pid">, parent?: number): Iterable<BundleAnswer>;
@@ -93,13 +93,13 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
 
     claim({ id, sandboxID, pid, cgroupsPath }) {
       if (pid <= 0) return { confirmed: false, reason: noProcess };
-      // The start time is read before the cgroup: if another process gets the pid in between, the identity is that of
-      // the ended process, and not of the new one.
+      // The start time is read before the cgroup: if another process gets the pid in between, the identity is that of the ended
+      // process, and not of the new one.
       const stat = readProcessStat(pid, procRoot);
       if (typeof stat === "string") return { confirmed: false, reason: `there is no process ${pid} here` };
       const { startTime, parent } = stat;
-      // The parent's working directory comes first, because reading a link costs a third of reading a file. A shim
-      // works in the pod's bundle, also for the pod's containers.
+      // The parent's working directory comes first, because reading a link costs a third of reading a file. A shim works in the
+      // pod's bundle, also for the pod's containers.
       const parents = parent > 1 ? (readLink(`${procRoot}/${parent}/cwd`) ?? "") : "";
       const worksInBundle = () =>
         [...bundleFolders(pid, parent, procRoot)].some((folder) => pathNames(readLink(folder) ?? folder, id));
@@ -131,22 +131,21 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
 }
 
 /**
- * The directories that may be the bundle of a process or of its pod, the likeliest first. The kernel follows these
- * links in the mount namespace of the link's process, so they also work for a bridge in a container with the host's pid
- * namespace. A container cannot choose any of these directories.
+ * The directories that may be the bundle of a process or of its pod, the likeliest first. The kernel follows these links in the
+ * mount namespace of the link's process, so they also work for a bridge in a container with the host's pid namespace. A container
+ * cannot choose any of these directories.
  */
 function* bundleFolders(pid: number, parent: number, procRoot: string): Iterable<string> {
   if (parent > 1) {
-    // containerd's shim works in the pod's bundle, and so does CRI-O's shim with runtime_type "vm". conmon works in the
-    // container's bundle.
+    // containerd's shim works in the pod's bundle, and so does CRI-O's shim with runtime_type "vm". conmon works in the container's
+    // bundle.
     yield `${procRoot}/${parent}/cwd`;
-    // conmon-rs has CRI-O's working directory, but an argument with the pod's directory (conmon-rs pkg/client/client.go
-    // toArgs).
+    // conmon-rs has CRI-O's working directory, but an argument with the pod's directory (conmon-rs pkg/client/client.go toArgs).
     const told = flagOf(argumentsOf(parent, procRoot), "--runtime-dir");
     if (told?.startsWith("/")) yield `${procRoot}/${parent}/root${told}`;
   }
-  // With Kata's runtime-rs the event's process is the shim, which works in the pod's bundle (runtime-rs shim_start.rs
-  // and sandbox.rs).
+  // With Kata's runtime-rs the event's process is the shim, which works in the pod's bundle (runtime-rs shim_start.rs and
+  // sandbox.rs).
   const root = fileIdentity(`${procRoot}/${pid}/root/`);
   if (root !== undefined && root === fileIdentity(`${procRoot}/1/root/`)) yield `${procRoot}/${pid}/cwd`;
 }
@@ -170,16 +169,10 @@ function pathNames(path: string, id: string): boolean {
   return id !== "" && path.split("/").some(isId);
 }
 
-/**
- * The host of a recording. The replay calls `end` when it reaches a process's Stop event: the process then counts as
- * dead.
- */
+/** The host of a recording. The replay calls `end` when it reaches a process's Stop event: the process then counts as dead. */
 export type RecordedHost = Host & { readonly end: (pid: number) => void };
 
-/**
- * The host of a recording. It looks up no pid on this machine: a process counts as alive until `end` is called with its
- * pid.
- */
+/** The host of a recording. It looks up no pid on this machine: a process counts as alive until `end` is called with its pid. */
 export function createRecordedHost(bundles: readonly Bundle[]): RecordedHost {
   const found: readonly BundleAnswer[] = bundles.map((bundle) => ({ found: true, ...bundle }));
   const none = (reason: string): readonly BundleAnswer[] => [{ found: false, reason }];

@@ -45,8 +45,8 @@ export type SessionEnd =
   /** The bridge's settings are wrong (CONFIG). */
   | { readonly kind: "misconfigured"; readonly error: Error }
   /**
-   * The runtime went away, broke the protocol, or did not configure or synchronize the bridge in time. `error` is
-   * absent when the runtime closed the socket in order.
+   * The runtime went away, broke the protocol, or did not configure or synchronize the bridge in time. `error` is absent when the
+   * runtime closed the socket in order.
    */
   | { readonly kind: "lost"; readonly phase: Phase; readonly error?: Error }
   /** The bridge closed the connection. */
@@ -57,9 +57,9 @@ export interface SessionOptions {
   readonly handlers: PluginHandlers;
   readonly log: Log;
   /**
-   * How long the runtime may take to register and configure the bridge, in milliseconds. The default is longer than the
-   * 5 s that a runtime gives each plugin: the runtime registers its plugins one after the other, and closes the
-   * connection itself when it gives up on the bridge.
+   * How long the runtime may take to register and configure the bridge, in milliseconds. The default is longer than the 5 s that a
+   * runtime gives each plugin: the runtime registers its plugins one after the other, and closes the connection itself when it
+   * gives up on the bridge.
    */
   readonly registrationTimeoutMs?: number;
   /** How long after Configure the bridge logs a warning that Synchronize has not come, in milliseconds. */
@@ -70,8 +70,8 @@ const defaultRegistrationTimeoutMs = 60_000;
 const defaultSynchronizeWithinMs = 10_000;
 
 /**
- * One connection of the bridge to the runtime, from the registration to the end. The runtime calls Configure, then
- * Synchronize, then one method for each event, and Shutdown at its end.
+ * One connection of the bridge to the runtime, from the registration to the end. The runtime calls Configure, then Synchronize,
+ * then one method for each event, and Shutdown at its end.
  *
  * The runtime may call Configure before it answers RegisterPlugin. So the bridge's service is up before it registers.
  */
@@ -141,9 +141,7 @@ export class Session {
     return this.overdue && this.phase === "synchronizing";
   }
 
-  /**
-   * Whether the bridge answered its latest event in time, or the runtime sent Shutdown. The back-off then starts anew.
-   */
+  /** Whether the bridge answered its latest event in time, or the runtime sent Shutdown. The back-off then starts anew. */
   get served(): boolean {
     return this.lastInTime || this.shutdownCalled;
   }
@@ -206,8 +204,7 @@ export class Session {
   }
 
   private runtimeOf(request: ConfigureRequest, call: Call): RuntimeInfo {
-    // Before NRI 0.7 Configure has no timeouts; only the timeout of the Configure call itself shows how long calls may
-    // take.
+    // Before NRI 0.7 Configure has no timeouts; only the timeout of the Configure call itself shows how long calls may take.
     const requestTimeoutMs = request.requestTimeout > 0n ? Number(request.requestTimeout) : call.deadline.remainingMs();
     return {
       name: request.runtimeName,
@@ -219,8 +216,8 @@ export class Session {
   }
 
   /**
-   * Logs a warning when Synchronize is late. The bridge stays connected, because the runtime may only be waiting for a
-   * container to stop before it sends Synchronize.
+   * Logs a warning when Synchronize is late. The bridge stays connected, because the runtime may only be waiting for a container to
+   * stop before it sends Synchronize.
    */
   private expectSynchronize(runtime: RuntimeInfo): void {
     if (this.phase !== "synchronizing" || !synchronizes(runtime)) return;
@@ -278,9 +275,9 @@ export class Session {
   }
 
   /**
-   * Closes the connection after a failed Synchronize, so that the bridge connects again.
-   * compat: before NRI 0.12 a runtime keeps the connection of a plugin that did not synchronize, but never sends it an
-   * event (containerd#13901); only a new connection helps. From 0.12 on the runtime closes the connection itself.
+   * Closes the connection after a failed Synchronize, so that the bridge connects again. compat: before NRI 0.12 a runtime keeps
+   * the connection of a plugin that did not synchronize, but never sends it an event (containerd#13901); only a new connection
+   * helps. From 0.12 on the runtime closes the connection itself.
    */
   private leaveUnsynchronized(error: Error): void {
     if (this.mux.closed) return;
@@ -289,8 +286,8 @@ export class Session {
   }
 
   /**
-   * Leaves the runtime when, while Synchronize is due, the server refused a message that reached no handler: the
-   * message may have been Synchronize, which the runtime does not send again.
+   * Leaves the runtime when, while Synchronize is due, the server refused a message that reached no handler: the message may have
+   * been Synchronize, which the runtime does not send again.
    */
   private afterRefusal(error: unknown): void {
     const unknown = error instanceof StatusError && error.code === Code.Unimplemented;

@@ -16,8 +16,8 @@ export interface NriVersion extends Version {
 export const ownNriVersion = "v0.12.2";
 
 /**
- * Which NRI version a runtime speaks, from which version of the runtime on; taken from containerd's and CRI-O's go.mod
- * files. From NRI 0.12 on a runtime states its NRI version itself, unless its build does not know that version.
+ * Which NRI version a runtime speaks, from which version of the runtime on; taken from containerd's and CRI-O's go.mod files. From
+ * NRI 0.12 on a runtime states its NRI version itself, unless its build does not know that version.
  */
 const nriByRuntime: Readonly<Record<string, readonly (readonly [since: string, nri: string])[]>> = {
   containerd: [
@@ -48,8 +48,8 @@ const nriByRuntime: Readonly<Record<string, readonly (readonly [since: string, n
 /** The NRI version from which on a rule of the protocol holds. */
 const features = {
   /**
-   * The runtime closes the socket descriptor of a plugin that it launched only once; older runtimes close it twice (NRI
-   * pull request 66, containerd issue 8860).
+   * The runtime closes the socket descriptor of a plugin that it launched only once; older runtimes close it twice (NRI pull
+   * request 66, containerd issue 8860).
    */
   closesOnce: "0.6.0",
   /** Configure states the runtime's timeouts, and the runtime may split Synchronize into several messages. */
@@ -62,9 +62,7 @@ const features = {
   validates: "0.10.0",
   /** The runtime sends every event by a call of its own; by StateChange only to plugins that do not know that call. */
   ownCalls: "0.12.0",
-  /**
-   * The runtime disconnects a plugin that failed to synchronize; older runtimes keep the connection and send no events.
-   */
+  /** The runtime disconnects a plugin that failed to synchronize; older runtimes keep the connection and send no events. */
   closesUnsynchronized: "0.12.0",
 } as const;
 
@@ -73,25 +71,22 @@ export function hasFeature(nri: Version, feature: keyof typeof features): boolea
 }
 
 /**
- * The version of each runtime from which on the runtime shows a behaviour, whichever NRI version it speaks. A runtime
- * that is not in an entry never shows the behaviour. Taken from containerd's internal/cri and CRI-O's server.
+ * The version of each runtime from which on the runtime shows a behaviour, whichever NRI version it speaks. A runtime that is not
+ * in an entry never shows the behaviour. Taken from containerd's internal/cri and CRI-O's server.
  */
 const habits = {
-  /**
-   * A pod has the label oci_runtime_type, and with SELinux selinux_label (containerd nri/nri_api_linux.go
-   * nriPodSandbox).
-   */
+  /** A pod has the label oci_runtime_type, and with SELinux selinux_label (containerd nri/nri_api_linux.go nriPodSandbox). */
   labelsPods: { containerd: "2.3.0" },
   /** A pod has the annotation podsandbox.image-name (containerd annotations/annotations.go). */
   namesPauseImages: { containerd: "2.0.0" },
   /**
-   * The pod of StopPodSandbox still has its cgroup, namespaces, resources and OCI annotations (containerd
-   * nri/nri_api_linux.go nriPodSandbox; CRI-O nri-api.go).
+   * The pod of StopPodSandbox still has its cgroup, namespaces, resources and OCI annotations (containerd nri/nri_api_linux.go
+   * nriPodSandbox; CRI-O nri-api.go).
    */
   keepsStoppedPods: { containerd: "2.1.0", "cri-o": "1.26.0" },
   /**
-   * The pod of RemovePodSandbox still has its cgroup, namespaces, resources and OCI annotations (containerd
-   * sandbox_remove.go: containerd removes the sandbox from its store after the event).
+   * The pod of RemovePodSandbox still has its cgroup, namespaces, resources and OCI annotations (containerd sandbox_remove.go:
+   * containerd removes the sandbox from its store after the event).
    */
   keepsRemovedPods: { containerd: "2.3.0", "cri-o": "1.26.0" },
   /**
@@ -100,18 +95,18 @@ const habits = {
    */
   updatesPods: { containerd: "2.3.0", "cri-o": "1.33.0" },
   /**
-   * After a plugin refused CreateContainer, the runtime sends StopContainer and RemoveContainer for that container
-   * (containerd UndoCreateContainer).
+   * After a plugin refused CreateContainer, the runtime sends StopContainer and RemoveContainer for that container (containerd
+   * UndoCreateContainer).
    */
   undoesCreates: { containerd: "1.7.0" },
   /**
-   * The runtime does not start a container whose StartContainer a plugin refused; CRI-O logs the error and starts the
-   * container (container_start.go).
+   * The runtime does not start a container whose StartContainer a plugin refused; CRI-O logs the error and starts the container
+   * (container_start.go).
    */
   refusesStarts: { containerd: "1.7.0" },
   /**
-   * The runtime may send StopPodSandbox more than once for a pod, also after its pause process was killed; CRI-O takes
-   * such a pod as stopped (server.go handleExit).
+   * The runtime may send StopPodSandbox more than once for a pod, also after its pause process was killed; CRI-O takes such a pod
+   * as stopped (server.go handleExit).
    */
   stopsAgain: { containerd: "1.7.0" },
 } as const;
@@ -127,10 +122,9 @@ export function does(
 }
 
 /**
- * The faulty containerd versions, as ranges from the first version to before the second. They keep the name of a pod
- * sandbox whose RunPodSandbox an NRI plugin refused. After a second refusal of one pod such a containerd does not start
- * again: `failed to reserve sandbox name` (containerd issues 13355 and 13609; PR 13399 fixes it in 2.2.6 and 2.3.3, and
- * no 2.0 or 2.1 has the fix).
+ * The faulty containerd versions, as ranges from the first version to before the second. They keep the name of a pod sandbox whose
+ * RunPodSandbox an NRI plugin refused. After a second refusal of one pod such a containerd does not start again: `failed to reserve
+ * sandbox name` (containerd issues 13355 and 13609; PR 13399 fixes it in 2.2.6 and 2.3.3, and no 2.0 or 2.1 has the fix).
  */
 const keepRefusedSandboxes = [
   ["2.0.0", "2.2.6"],
@@ -173,10 +167,9 @@ export function formatVersion({ major, minor, patch, preRelease }: Version): str
 }
 
 /**
- * Reads a version as runtimes print it: an optional "v", three numbers (the third may be missing), and what a
- * distribution adds (2.2.1-0ubuntu1~24.04.2), which is no pre-release. Undefined when the text does not start with a
- * version, and for 0.0.0, with which builds say that they do not know their version (NRI's "0.0.0-unknown", Go's
- * v0.0.0-<time>-<commit>).
+ * Reads a version as runtimes print it: an optional "v", three numbers (the third may be missing), and what a distribution adds
+ * (2.2.1-0ubuntu1~24.04.2), which is no pre-release. Undefined when the text does not start with a version, and for 0.0.0, with
+ * which builds say that they do not know their version (NRI's "0.0.0-unknown", Go's v0.0.0-<time>-<commit>).
  */
 export function parseVersion(text: string): Version | undefined {
   const match = /^v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(.*)$/s.exec(text.trim());
@@ -189,10 +182,10 @@ export function parseVersion(text: string): Version | undefined {
 }
 
 /**
- * The NRI version of a runtime: "stated" in its Configure request, else "inferred" from its name and version, else
- * "guessed" as the oldest version with the fields of its Configure request. A guess must not be too new, because the
- * runtime ends the registration of a plugin that subscribes to an event unknown to the runtime. A version older than
- * the fields of the Configure request is not used, because the bridge would then subscribe to too few events.
+ * The NRI version of a runtime: "stated" in its Configure request, else "inferred" from its name and version, else "guessed" as the
+ * oldest version with the fields of its Configure request. A guess must not be too new, because the runtime ends the registration
+ * of a plugin that subscribes to an event unknown to the runtime. A version older than the fields of the Configure request is not
+ * used, because the bridge would then subscribe to too few events.
  */
 export function nriVersionOf(configure: {
   readonly runtimeName: string;
@@ -210,8 +203,8 @@ export function nriVersionOf(configure: {
 }
 
 /**
- * The NRI version that a runtime of this name and version was released with; undefined for a runtime other than
- * containerd and CRI-O, a version that cannot be parsed, and a version before the first one in the table.
+ * The NRI version that a runtime of this name and version was released with; undefined for a runtime other than containerd and
+ * CRI-O, a version that cannot be parsed, and a version before the first one in the table.
  */
 export function inferNriVersion(runtimeName: string, runtimeVersion: string): Version | undefined {
   const table = Object.hasOwn(nriByRuntime, runtimeName) ? nriByRuntime[runtimeName] : undefined;

@@ -34,9 +34,7 @@ export interface TtrpcServerOptions {
 /** The most calls that the server handles at the same time; it refuses further calls with ResourceExhausted. */
 const MAX_IN_FLIGHT = 1024;
 
-/**
- * The answering side of a ttRPC connection: the plugin answers on mux connection 1, the runtime on mux connection 2.
- */
+/** The answering side of a ttRPC connection: the plugin answers on mux connection 1, the runtime on mux connection 2. */
 export class TtrpcServer {
   private readonly decoder = new FrameDecoder(ttrpcLayout);
   private readonly inFlight = new Set<Cancellation>();

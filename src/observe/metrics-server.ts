@@ -21,10 +21,8 @@ export interface MetricsServer {
 }
 
 /**
- * <<<<<<< HEAD Serves /metrics, /healthz and /readyz at an address such as `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or
- * `unix:/path`, never on the network: the server asks for no password. ======= Serves /metrics, /healthz and /readyz at an address
- * such as `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or `unix:/path`. The configuration allows no other host, since the
- * server asks for no password. >>>>>>> h-w5
+ * Serves /metrics, /healthz and /readyz at an address such as `127.0.0.1:9464`, `[::1]:9464`, `localhost:9464` or `unix:/path`. The
+ * configuration allows no other host, since the server asks for no password.
  * @throws the system's error when the server cannot listen at the address
  */
 export async function serveMetrics(

@@ -120,7 +120,7 @@ export class Asks {
 /** The message in a field of another one, made where it is not there. */
 function within(message: Message, field: string): Message {
   const found = message[field] ?? {};
-  if (typeof found !== "object" || Array.isArray(found)) throw new Error(`${field} is no message`);
+  if (typeof found !== "object" || Array.isArray(found)) throw new Error(`${field} is not a message`);
   message[field] = found;
   return found;
 }

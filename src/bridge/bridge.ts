@@ -110,7 +110,10 @@ export function createBridge(parts: BridgeParts): Bridge {
     for (const id of forgotten) ledger.forget(id);
     for (const created of left) if (created.kind === "sandbox") processes.watch(created);
     if (config.synchronize !== "ignore") for (const target of unknown) records.adoptLater(target);
-    log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "reconciled");
+    log.info(
+      { [config.synchronize]: unknown.length, gone: gone.length, left: left.length },
+      "state compared with the runtime",
+    );
     return async () => {
       try {
         // Before the deletes, which may take their time: what is not recorded yet is lost if we are killed.
@@ -119,7 +122,7 @@ export function createBridge(parts: BridgeParts): Bridge {
         await lifecycle.deleteAll(gone, "Synchronize");
         if (config.synchronize === "create") await createListed(unknown);
       } catch (error) {
-        log.error({ error: errorText(error) }, "reconciling failed");
+        log.error({ error: errorText(error) }, "comparing state with the runtime failed");
       }
     };
   }

@@ -164,7 +164,7 @@ export async function startKeeper(files: readonly TreeFile[], path = systemPath,
     // Once it has ended, its number may be another's.
     if (child.pid !== undefined && isAlive()) process.kill(-child.pid, "SIGKILL");
     await close();
-    throw new BridgeError("CGROUP_VIEW", `no captured cgroup view can be made: ${errorText(thrown)}`);
+    throw new BridgeError("CGROUP_VIEW", `cannot make a captured cgroup view: ${errorText(thrown)}`);
   }
 }
 

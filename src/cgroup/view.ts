@@ -77,7 +77,7 @@ export class Views {
       return this.fill({ ...request, cgroupsPath }, keeper);
     } catch (thrown) {
       this.reserves.leave(keeper);
-      throw new BridgeError("CGROUP_VIEW", `the captured cgroup view cannot be filled: ${errorText(thrown)}`);
+      throw new BridgeError("CGROUP_VIEW", `cannot fill the captured cgroup view: ${errorText(thrown)}`);
     }
   }
 
@@ -106,7 +106,8 @@ export class Views {
       startError: (stderr) => {
         const buffer = Buffer.alloc(notEntered.length);
         const said = buffer.toString("latin1", 0, readSync(start, buffer, 0, buffer.length, 0)).trim();
-        if (said === notEntered) return { code: "EPERM", detail: "its captured cgroup view could not be entered" };
+        if (said === notEntered)
+          return { code: "EPERM", detail: "the plugin could not enter its captured cgroup view" };
         if (!(Number(said) > 0)) return undefined;
         // POSIX: 127 not found, 126 not executable.
         const isBusy = stderr.slice(-2).some((line) => /text file busy$/i.test(line));

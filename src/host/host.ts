@@ -89,7 +89,7 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
       if (pid <= 0) return { confirmed: false, reason: noProcess };
       // Before its cgroup: should the pid change hands meanwhile, the identity is that of a process which has ended.
       const stat = readProcessStat(pid, procRoot);
-      if (typeof stat === "string") return { confirmed: false, reason: `there is no process ${pid} here` };
+      if (typeof stat === "string") return { confirmed: false, reason: `process ${pid} does not exist here` };
       const { startTime, parent } = stat;
       // The parent's directory first: a link costs a third of reading a file. A shim's is the pod's, for each of its containers.
       const parents = parent > 1 ? (readLink(`${procRoot}/${parent}/cwd`) ?? "") : "";

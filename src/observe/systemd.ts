@@ -59,7 +59,7 @@ export function startAnnouncer(options: AnnouncerOptions) {
       told = wanted;
       beatAt = now;
     } catch (error) {
-      warn({ error: errorText(error) }, "the service manager cannot be notified");
+      warn({ error: errorText(error) }, "cannot notify the service manager");
       // It stays due: without READY=1 the manager would end us when its patience is over.
       notBefore = clock() + Math.min(againMs, beatEachMs);
     }

@@ -653,7 +653,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     {
       make: (node) => node.write("/etc/bridge.yaml/.keep", ""),
       mend: (node) => node.remove("/etc/bridge.yaml"),
-      says: "the configuration cannot be read: it is a folder, and a file is expected (EISDIR)",
+      says: "the configuration cannot be read: a file is expected, and the path is a folder (EISDIR)",
     },
     settings("confFle: /x\n", "{}\n", { says: 'unknown key "confFle"; did you mean "confFile"?' }),
     settings("timeoutMs: soon\n", "timeoutMs: 500\n"),

@@ -28,7 +28,7 @@ export function readLive(id: string, root = "/"): Given {
   }
   if (more.length > 0) {
     const ids = [one, ...more].map((found) => found.id).join(" and ");
-    throw new BridgeError("USAGE", `${id} is the beginning of the ids ${ids}`);
+    throw new BridgeError("USAGE", `${id} matches several ids: ${ids}`);
   }
   // The time that the node's runtime gives a plugin, as its file says; its version, which would have to be asked for, changes nothing.
   const [runtime] = findRuntimes({ files, processes, peer: undefined, askVersion: () => "" });

@@ -79,7 +79,7 @@ export class Recorder {
     });
     this.files = new FileQueue(bytes, (error) => {
       this.fault = errorText(error);
-      log.error({ out, error: this.fault }, "recording stopped: it cannot be written");
+      log.error({ out, error: this.fault }, "recording stopped: cannot write the case files");
       this.finish();
     });
   }
@@ -127,7 +127,7 @@ export class Recorder {
 
   /** Tells of a case when it is on the disk, or could not be put there. */
   private tell(writer: CaseWriter): void {
-    const { log, onCase = (recorded) => log.info(recorded, "a pod was recorded") } = this.options;
+    const { log, onCase = (recorded) => log.info(recorded, "recorded a pod") } = this.options;
     this.telling.push(this.files.flush().then(() => onCase(this.summaryOf(writer))));
   }
 
@@ -146,7 +146,7 @@ export class Recorder {
       try {
         work();
       } catch (error) {
-        this.options.log.error({ error: errorText(error) }, "a part of the recording is lost");
+        this.options.log.error({ error: errorText(error) }, "lost a part of the recording");
       }
     }
   }
@@ -209,7 +209,7 @@ export function readConf(path: string): Uint8Array | null {
 export function makeOutFolder(folder: string, flag: string): void {
   const out = resolve(folder);
   try {
-    if (kindOf(out) === "file") throw new BridgeError("USAGE", `${out}: it is a file; name a folder`);
+    if (kindOf(out) === "file") throw new BridgeError("USAGE", `${out}: this is a file; name a folder`);
     makeDirectory(out, 0o700);
     accessSync(out, constants.W_OK | constants.X_OK);
   } catch (error) {

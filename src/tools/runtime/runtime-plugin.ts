@@ -157,7 +157,7 @@ export class RuntimePlugin {
       if (thrown instanceof StatusError) return outcome({ error: toCallError(thrown) });
       // compat: the plugin is closed, and the event counts as a success (adaptation's isFatalError).
       const fields = { ...this.identity, method, error: errorText(thrown) };
-      this.facts.log.error(fields, "closing the plugin, it did not answer");
+      this.facts.log.error(fields, "closing the connection to the plugin: it did not answer");
       this.close();
       return outcome({ error: toCallError(thrown) }, true);
     }

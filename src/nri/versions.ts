@@ -113,7 +113,7 @@ const keepRefusedSandboxes = [
 /** The same for the log and for doctor. */
 export const refusedSandboxFault = {
   fault: "containerd issue 13609: after a pod's sandbox was refused twice, this containerd does not start again",
-  remedy: "go to containerd 2.2.6 or 2.3.3, or later",
+  remedy: "upgrade to containerd 2.2.6 or 2.3.3, or later",
 } as const;
 
 /** Whether a runtime can be answered with an error for an event, without harm to itself. */

@@ -436,7 +436,9 @@ describe("a pod sandbox that containerd 2.1 must not be told no", () => {
         request.state === "delete" ? new Promise<void>((resolve) => (end = resolve)) : undefined;
       await refused(bridge);
       setTimeout(() => end(), endsAfterMs);
-      await expect(sent("CreateContainer", limitMs)).rejects.toThrow("the pod sandbox was not created in time");
+      await expect(sent("CreateContainer", limitMs)).rejects.toThrow(
+        "the plugins did not finish the create of the pod sandbox in time",
+      );
       await background.idle();
       expect(ran()).toEqual(attempts(1));
     },
@@ -842,7 +844,9 @@ describe("a delete that takes longer than its call", () => {
     const { changed, end } = await deleting(log);
     changed.updates = [{ containerId: "other" }];
     end();
-    await expect.poll(() => lines).toEqual(["updates of a late delete are dropped: its call was answered"]);
+    await expect
+      .poll(() => lines)
+      .toEqual(["dropped the container updates of a delete that ended after its call was answered"]);
   });
 
   it("and of a container comes before its pod's, whatever runs longer", async () => {

@@ -227,13 +227,13 @@ describe("the time of a call holds, and the answer is by policy", () => {
       "a captured view is not ready",
       "view",
       "refused",
-      "plugin: p: not run: its cgroup view was not ready in time (a limit)",
+      "plugin: p: not run: the bridge did not make the plugin's cgroup view in time (a limit)",
     ],
     [
       "a process cannot be ended",
       "process",
       "timed-out",
-      "plugin: p: did not end in time, and cannot be ended (a limit)",
+      "plugin: p: did not end in time, and the bridge could not kill it (a limit)",
     ],
   ] as const)("when %s", async (_, what, outcome, error) => {
     expect(await late("fail", what)).toEqual([[outcome], error]);
@@ -358,7 +358,7 @@ describe("what plugins ask of the real cgroup", () => {
     expect(applied).toEqual([{ cpu: { shares: 512n } }]);
     expect(lines.find((line) => line.includes("left out"))).toContain('"plugins":["lenient"]');
     expect((await play(["lenient", "strict", "asks"])).error).toBe(
-      "plugin: strict, asks: the changes of the cgroup /p cannot be applied: not today",
+      "plugin: strict, asks: cannot apply the changes of the cgroup /p: not today",
     );
   });
 });
@@ -369,7 +369,7 @@ describe("observers that are too many", () => {
     const { directory, play, lines } = runnerOf({ p: { async: true } }, { observers });
     installNoop(directory, "p", ["wait 0.2", "answer"]);
     for (let n = 0; n < 3; n++) expect(await play(["p"])).toMatchObject({ outcomes: [], error: undefined });
-    const dropped = lines.filter((line) => line.includes("an observer's run is dropped: too many wait already"));
+    const dropped = lines.filter((line) => line.includes("dropped the run of an observer: too many runs wait already"));
     expect(dropped).toHaveLength(1);
     await observers.idle();
     await expect.poll(() => lines.filter((line) => line.includes('"msg":"plugin ran"')).length).toBe(2);

@@ -44,7 +44,7 @@ describe("a file", () => {
   });
 });
 
-const noFile = "it is a FIFO or a device, and a file is expected (EFTYPE)";
+const noFile = "a file is expected, and the path is a FIFO or a device (EFTYPE)";
 
 /** Everything that reads a file, and what it makes of a FIFO there; PATH stands for the FIFO's. */
 const readers: readonly (readonly [what: string, read: (path: string) => unknown, expected: unknown])[] = [
@@ -117,7 +117,7 @@ describe("a directory", () => {
   it.each(["/proc/nope", "/proc/nope/a/b"])("%s cannot be made, and that is said", (path) => {
     expect(() => makeDirectory(path)).toThrow(expect.objectContaining({ code: "ENOENT" }));
     expect(() => prepareDirectory(path)).toThrow(
-      `the state directory ${path} cannot be made: no such file or folder (ENOENT)`,
+      `cannot make the state directory ${path}: no such file or folder (ENOENT)`,
     );
   });
 });

@@ -76,7 +76,7 @@ it("says at Configure that the runtime does not have an event that a plugin is t
   const service = serviceOf({ flags: { confFile, plugins }, log });
   await service.handlers.configure(request, runtime);
   await service.handlers.synchronize?.([], [], callOf("RunPodSandbox"));
-  const told = log.lines.filter(({ sentence }) => sentence.startsWith("the runtime does not have an event"));
+  const told = log.lines.filter(({ sentence }) => sentence.startsWith("the runtime has no such event"));
   expect(told.map(({ fields }) => fields)).toEqual([
     {
       ...{ plugin: "labels", event: "UpdatePodSandbox", runtime: "containerd", runtimeVersion: "1.7.24" },
@@ -158,7 +158,7 @@ it("a runtime that launched us and lists what it has is enough: the machine is n
   await handlers.configure(request, runtime);
   await handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
   vi.advanceTimersByTime(60_000);
-  expect(log.lines.filter(({ sentence }) => sentence === "reconciled")).toHaveLength(1);
+  expect(log.lines.filter(({ sentence }) => sentence === "state compared with the runtime")).toHaveLength(1);
 });
 
 describe("what the status says beside the connection", () => {
@@ -192,7 +192,7 @@ describe("what the status says beside the connection", () => {
     const service = serviceOf({ file: undefined });
     await service.handlers.configure({ ...request, config: "confFle: /x" }, runtime);
     await service.handlers.handle?.({ name: "StopContainer", pod: pod(), container: ctr() }, callOf("StopContainer"));
-    expect(service.facts.notices).toEqual(["its configuration is wrong: creates fail"]);
+    expect(service.facts.notices).toEqual(["the bridge's configuration is wrong: creates fail"]);
     await service.reload({});
     expect(service.facts.notices).toEqual([]);
   });
@@ -205,7 +205,7 @@ it("a sandbox that comes while the configuration is wrong is held, where the run
   const handle = (name: "RunPodSandbox" | "CreateContainer") =>
     handlers.handle?.({ name, pod: pod(), container: ctr() }, { ...callOf(name), runtime: old });
   await handlers.configure({ ...request, config: "confFle: /x" }, old);
-  await expect(handle("RunPodSandbox")).rejects.toThrow("its configuration is wrong");
+  await expect(handle("RunPodSandbox")).rejects.toThrow("the bridge's configuration is wrong");
   await service.reload({});
   await expect(handle("CreateContainer")).rejects.toThrow("unable to create nri client");
 });

@@ -137,7 +137,7 @@ export class Asks {
 /** The message in a field of `message`; sets an empty one if the field is absent. */
 function within(message: Message, field: string): Message {
   const found = message[field] ?? {};
-  if (typeof found !== "object" || Array.isArray(found)) throw new Error(`${field} is no message`);
+  if (typeof found !== "object" || Array.isArray(found)) throw new Error(`${field} is not a message`);
   message[field] = found;
   return found;
 }

@@ -28,7 +28,7 @@ export function checkGate(gate: Gate, context: AdjustmentContext): Parsed<true> 
     return idle(`${where} drops it in silence`, `needs ${runtimes}`);
   }
   if (gate.cgroup !== undefined && cgroupVersion !== "unknown" && cgroupVersion !== gate.cgroup) {
-    const reason = `takes effect on hosts with cgroup v${gate.cgroup}, and this one has v${cgroupVersion}`;
+    const reason = `takes effect on hosts with cgroup v${gate.cgroup}, and this host has v${cgroupVersion}`;
     const remedies = { 1: "cgroup v2 has no such setting: leave it out", 2: "use the cpu., memory. and pids. keys" };
     return idle(reason, remedies[gate.cgroup]);
   }

@@ -67,11 +67,11 @@ export function attempt<T>(look: () => T): T | undefined {
 /** What an errno of the file system means, for the user who named the path. */
 const meanings: Readonly<Record<string, string>> = {
   ENOENT: "no such file or folder",
-  ENOTDIR: "a part of its path is no folder",
-  EISDIR: "it is a folder, and a file is expected",
-  EFTYPE: "it is a FIFO or a device, and a file is expected",
-  ENXIO: "it is a socket or a device, and a file is expected",
-  EFBIG: "it is too large to be such a file",
+  ENOTDIR: "a part of the path is not a folder",
+  EISDIR: "a file is expected, and the path is a folder",
+  EFTYPE: "a file is expected, and the path is a FIFO or a device",
+  ENXIO: "a file is expected, and the path is a socket or a device",
+  EFBIG: "the file is too large",
   EACCES: "permission denied",
   EPERM: "permission denied",
   ELOOP: "too many symbolic links",

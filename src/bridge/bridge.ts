@@ -121,7 +121,10 @@ export function createBridge(parts: BridgeParts): Bridge {
     for (const id of forgotten) ledger.forget(id);
     for (const created of left) if (created.kind === "sandbox") processes.watch(created);
     if (config.synchronize !== "ignore") for (const target of unknown) records.adoptLater(target);
-    log.info({ [config.synchronize]: unknown.length, gone: gone.length, left: left.length }, "reconciled");
+    log.info(
+      { [config.synchronize]: unknown.length, gone: gone.length, left: left.length },
+      "state compared with the runtime",
+    );
     return async () => {
       try {
         // This comes before the deletes, which can take long: a kill of the bridge would lose what the ledger does not hold yet.
@@ -130,7 +133,7 @@ export function createBridge(parts: BridgeParts): Bridge {
         await lifecycle.deleteAll(gone, "Synchronize");
         if (config.synchronize === "create") await createListed(unknown);
       } catch (error) {
-        log.error({ error: errorText(error) }, "reconciling failed");
+        log.error({ error: errorText(error) }, "comparing state with the runtime failed");
       }
     };
   }

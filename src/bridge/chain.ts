@@ -221,7 +221,8 @@ class Chain {
       }
       const trying = this.admit(turn, () => this.place(turn));
       // The kernel may not end a plugin's process in time: the chain goes on, and the bridge drops that run's outcome.
-      const late = () => this.notInvoked(turn, "timed-out", `did not end in time, and cannot be ended (${remedy})`);
+      const late = () =>
+        this.notInvoked(turn, "timed-out", `did not end in time, and the bridge could not kill it (${remedy})`);
       const attempt = await within(giveUpAt, trying, late);
       const { run, change } = attempt;
       this.attempts.push(attempt);
@@ -252,7 +253,7 @@ class Chain {
       this.report(await this.admit(turn, begin));
     };
     const over = observers.run(this.call.request.id, work, { owed });
-    if (over === null) log.error(this.fields, "an observer's run is dropped: too many wait already");
+    if (over === null) log.error(this.fields, "dropped the run of an observer: too many runs wait already");
     else this.observed.push(over);
   }
 
@@ -265,7 +266,7 @@ class Chain {
     const attempt = await begin();
     const { run } = attempt;
     if (wasBegun(run) && breakers.record(type, run.error !== null, settings.breaker)) {
-      log.warn({ plugin: type, breaker: breakers.stateOf(type) }, "a plugin's breaker changed");
+      log.warn({ plugin: type, breaker: breakers.stateOf(type) }, "the breaker of a plugin changed its state");
     }
     return attempt;
   }
@@ -281,7 +282,7 @@ class Chain {
     // The wait for the view ends when the plugin's own time would end.
     const stage = await within(terminateAt, opening, () => {
       void opening.then((late) => late !== undefined && "close" in late && late.close());
-      return { error: `not run: its cgroup view was not ready in time (${remedy})` };
+      return { error: `not run: the bridge did not make the plugin's cgroup view in time (${remedy})` };
     });
     if (stage !== undefined && "error" in stage) return this.notInvoked(turn, "refused", stage.error);
     const request =

@@ -42,7 +42,10 @@ export class HeldSandboxes {
   async createAgain(pod: Target, info: EventInfo): Promise<void> {
     const { ledger } = this.parts;
     const { answerBy, terminateAt, remedy } = info.time;
-    const late = new BridgeError("PLUGIN_FAILED", `nri invoke: the pod sandbox was not created in time (${remedy})`);
+    const late = new BridgeError(
+      "PLUGIN_FAILED",
+      `nri invoke: the plugins did not finish the create of the pod sandbox in time (${remedy})`,
+    );
     const done = this.attempt(pod, async () => {
       // An attempt that ran while this one waited for its turn may have succeeded.
       if (!ledger.isRefused(pod.id)) return;
@@ -89,7 +92,7 @@ export class HeldSandboxes {
     const { config, ledger, log } = this.parts;
     if (!ledger.isRefused(id)) return;
     await this.deleteNow(id, backgroundInfo("StopPodSandbox", config)).catch((error) => {
-      log.error({ id, error: errorText(error) }, "a delete could not be delivered");
+      log.error({ id, error: errorText(error) }, "running the plugins for a delete failed");
     });
   }
 }

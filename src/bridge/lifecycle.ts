@@ -175,7 +175,10 @@ export class Lifecycle {
         this.deletesRunningOn -= 1;
         if (updates.length === 0) return;
         const containers = updates.map(({ containerId }) => containerId);
-        log.warn({ id, event: info.event, containers }, "updates of a late delete are dropped: its call was answered");
+        log.warn(
+          { id, event: info.event, containers },
+          "dropped the container updates of a delete that ended after its call was answered",
+        );
       };
       done.then(ended, () => ended(noChange));
       return noChange;
@@ -231,7 +234,10 @@ export class Lifecycle {
       observed = ran.observed;
       if (ran.error === undefined) return ran.change;
       const { pod, container } = created;
-      log.warn({ id, pod, container, event: info.event, error: ran.error }, "a delete failed; teardown goes on");
+      log.warn(
+        { id, pod, container, event: info.event, error: ran.error },
+        "a delete failed; the runtime's teardown goes on",
+      );
       return noChange;
     } finally {
       if (observed === undefined) end();
@@ -254,7 +260,7 @@ export class Lifecycle {
     // held sandbox takes the place of such an event's delete, so it does not wait either.
     const canWait = info.inBackground === true && !created.refused;
     const conf = this.lists.read(
-      canWait ? "this delete waits until it can be" : "no plugin runs for this delete",
+      canWait ? "this delete waits until conf.json can be read" : "no plugin runs for this delete",
       info,
     );
     if (conf.fault !== undefined && canWait) return undefined;
@@ -281,7 +287,7 @@ export class Lifecycle {
       for (const id of ids) {
         if (background.stopping) return;
         await this.delete(id, backgroundInfo(event, config)).catch((error) => {
-          log.error({ id, event, error: errorText(error) }, "a delete could not be delivered");
+          log.error({ id, event, error: errorText(error) }, "running the plugins for a delete failed");
         });
       }
     };

@@ -34,7 +34,7 @@ export async function openStage(
   const privilege = settings.cgroup === "auto" ? await cgroups.privilege() : undefined;
   if (privilege?.ok === false) {
     const { reason, remedy } = privilege;
-    tellOnce({ reason, remedy }, "cgroup writes cannot be captured here: plugins see the node's cgroups");
+    tellOnce({ reason, remedy }, "cannot capture cgroup writes on this node: plugins see the node's cgroups");
     return undefined;
   }
   const { cgroupsPath, resources } = request.spec;
@@ -62,13 +62,13 @@ export async function openStage(
           return view.collect();
         } catch (error) {
           // Whatever the plugin did to make the view unreadable is the plugin's failure, not the call's.
-          const errors = [`its cgroup view cannot be read: ${errorText(error)}`];
+          const errors = [`the bridge cannot read the plugin's cgroup view: ${errorText(error)}`];
           return { resources: {}, files: [], errors, lost: [] };
         }
       },
       close: () => view.close(),
     };
   } catch (error) {
-    return { error: `its cgroup view cannot be made: ${errorText(error)}` };
+    return { error: `the bridge cannot make the plugin's cgroup view: ${errorText(error)}` };
   }
 }

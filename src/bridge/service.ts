@@ -158,7 +158,10 @@ export class Service {
     if (wantsCapture(config)) await requireCapture(this.options.cgroups);
     if (this.built !== undefined && JSON.stringify(this.built.config.state) !== JSON.stringify(config.state)) {
       // The ledger's content is in one journal, and another instance of the bridge may hold the other journal.
-      throw new BridgeError("CONFIG", "state and state.directory cannot change while the bridge runs: restart it");
+      throw new BridgeError(
+        "CONFIG",
+        "state and state.directory cannot change while the bridge runs: restart the bridge",
+      );
     }
     this.file = file;
     this.fault = undefined;
@@ -207,7 +210,7 @@ export class Service {
       plugins: built === undefined ? [] : typesOf(built.confFile),
       /** The reasons why plugins do not run, each in a few words. */
       notices: [
-        ...(this.refusing !== undefined ? ["its configuration is wrong: creates fail"] : []),
+        ...(this.refusing !== undefined ? ["the bridge's configuration is wrong: creates fail"] : []),
         ...(adopted > 0 ? [`pods and containers that started without plugins: ${adopted}`] : []),
         ...(name === podless ? [`${name} has no pods and sends CreateContainer only`] : []),
       ],
@@ -259,7 +262,7 @@ export class Service {
   private configFor(request: ConfigureRequest): Config | Error {
     if (this.fault !== undefined) return new BridgeError("CONFIG", this.fault);
     try {
-      this.text = this.file ?? parseConfig(request.config, "the text that Configure brought");
+      this.text = this.file ?? parseConfig(request.config, "the runtime's Configure request");
       return mergeConfig(this.options.flags, this.text);
     } catch (error) {
       return error instanceof Error ? error : new Error(errorText(error));
@@ -273,25 +276,25 @@ export class Service {
     const config = this.configFor(request);
     // The fault may last only a moment, and the runtime sends no other Configure: each later view is tried on its own.
     const sayNoCapture = (error: unknown) =>
-      log.error({ error: errorText(error) }, "plugins that need a captured cgroup view fail while none can be made");
+      log.error({ error: errorText(error) }, "cannot make captured cgroup views: the plugins that need one fail");
     await new Promise((nextTurn) => setImmediate(nextTurn));
     try {
       const peer = await findPeer(runtime);
       this.configured = { request, runtime, peer, native: await readNativeFacts(runtime.name, peer) };
       if (peer === undefined)
         void this.findLater(this.configured).catch((error) =>
-          log.debug({ error: errorText(error) }, "the runtime cannot be looked at"),
+          log.debug({ error: errorText(error) }, "cannot inspect the runtime's process"),
         );
       if (config instanceof Error) throw config;
       if (wantsCapture(config)) void requireCapture(cgroups).catch(sayNoCapture);
       await this.build(this.configured, config);
       const about = { runtime: runtime.name, runtimeVersion: runtime.version };
       for (const missing of missingEvents(config, runtime.nri)) {
-        const text = "the runtime does not have an event of `events`: the plugin is not run for it";
+        const text = "the runtime has no such event: the bridge does not run the plugin for this entry of `events`";
         log.warn({ ...missing, ...about }, text);
       }
       if (runtime.name === podless) {
-        const text = "the runtime has no pods: plugins run in phase create alone, and fail where they need a cgroup";
+        const text = "the runtime has no pods: plugins run only in phase create, and plugins that need a cgroup fail";
         log.warn(about, text);
       }
       if (mayCapture(config)) void cgroups.warm();
@@ -300,7 +303,10 @@ export class Service {
       this.reconcileTimer = setTimeout(() => void this.bridge?.reconcile(), reconcileAfterMs).unref();
     } catch (error) {
       // If containerd 1.7 launched the bridge, an exit here would end containerd too (PROTOCOL: launched plugins).
-      log.error({ error: errorText(error) }, "the bridge's configuration is wrong: no plugin runs, creates fail");
+      log.error(
+        { error: errorText(error) },
+        "the bridge's configuration is wrong: no plugin runs, and creates of pods and containers fail",
+      );
       this.refusing = createRefusingBridge(errorText(error), this.ledger);
     }
   }
@@ -378,7 +384,7 @@ export function createRefusingBridge(reason: string, ledger = new Ledger()): Plu
         // No plugin has seen the create of this sandbox, so none gets its delete.
         ledger.skipDelete(pod.id);
       }
-      throw new BridgeError("CONFIG", `nri-v01-bridge: its configuration is wrong: ${reason}`);
+      throw new BridgeError("CONFIG", `nri-v01-bridge: the bridge's configuration is wrong: ${reason}`);
     },
   };
 }

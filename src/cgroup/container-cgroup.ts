@@ -95,7 +95,7 @@ export class ContainerCgroup {
 }
 
 function openFile(directory: number, file: string, flags: number): number {
-  if (file.includes("/")) throw new BridgeError("ADJUSTMENT", `${JSON.stringify(file)} is no name of a cgroup file`);
+  if (file.includes("/")) throw new BridgeError("ADJUSTMENT", `${JSON.stringify(file)} is not a cgroup file name`);
   return openSync(`/proc/self/fd/${directory}/${file}`, flags | constants.O_NOFOLLOW);
 }
 
@@ -141,7 +141,7 @@ function openCgroup({ root, point }: CgroupMount, path: string): Opened | undefi
   let descriptor: number | undefined;
   try {
     if (root !== "/" && !path.startsWith(`${root}/`))
-      throw new Error(`it is not below ${root}, which is all that is mounted`);
+      throw new Error(`the cgroup is not below ${root}, the only part that is mounted`);
     descriptor = openSync(point, flags);
     const inside = root === "/" ? path : path.slice(root.length);
     for (const part of inside.split("/").slice(1)) {
@@ -168,7 +168,7 @@ export function resolveCgroupsPath(cgroupsPath: string): string {
   const [slice, prefix, name = ""] = parts;
   if (parts.length !== 3) return checkPath(cgroupsPath, `/${cgroupsPath}`);
   const unit = name.endsWith(".slice") ? name : `${prefix}-${name}.scope`;
-  if (name === "" || unit.includes("/")) throw badPath(cgroupsPath, "its unit name is empty or holds a slash");
+  if (name === "" || unit.includes("/")) throw badPath(cgroupsPath, "the unit name is empty or holds a slash");
   return checkPath(cgroupsPath, `${expandSlice(cgroupsPath, slice || "system.slice")}/${unit}`);
 }
 
@@ -187,14 +187,17 @@ function literalPaths(cgroupsPath: string, procCgroup: string): string[] {
 function expandSlice(cgroupsPath: string, slice: string): string {
   if (slice === "-.slice") return "";
   const names = slice.endsWith(".slice") && !slice.includes("/") ? slice.slice(0, -".slice".length).split("-") : [""];
-  if (names.includes("")) throw badPath(cgroupsPath, `${JSON.stringify(slice)} is no slice`);
+  if (names.includes("")) throw badPath(cgroupsPath, `${JSON.stringify(slice)} is not a slice name`);
   return names.map((_, index) => `/${names.slice(0, index + 1).join("-")}.slice`).join("");
 }
 
 function checkPath(cgroupsPath: string, path: string): string {
   const names = path.split("/").filter((name) => name !== "" && name !== ".");
   if (names.length === 0 || names.includes("..") || /[\0\n]/.test(path))
-    throw badPath(cgroupsPath, "it names no cgroup, leads out with .. or holds a NUL or a line break");
+    throw badPath(
+      cgroupsPath,
+      "the path names no cgroup, leads out of the hierarchy with .. or holds a NUL or a line break",
+    );
   return `/${names.join("/")}`;
 }
 

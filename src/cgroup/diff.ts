@@ -20,7 +20,7 @@ interface CaptureInput {
 
 export type CapturedChanges = Readonly<ReturnType<typeof collectChanges>>;
 
-const noEffect = (path: string, text: string) => `what it wrote to ${cgroupRoot}${path} has no effect: ${text}`;
+const noEffect = (path: string, text: string) => `the plugin's write to ${cgroupRoot}${path} has no effect: ${text}`;
 
 const onlyOwn = "only the container's own files are captured: write to those, or set `cgroup: host`";
 const full =
@@ -91,13 +91,15 @@ type Touched = SeedFile & { readonly path: string; readonly stats: Stats | undef
 function readChange(one: Touched, tree: Keeper): string | undefined {
   const { file, value: before, content, path, stats } = one;
   if (stats === undefined)
-    throw new Error("the plugin removed files there, or all of it: leave them there, or set `cgroup: host`");
+    throw new Error("the plugin removed this file or a folder above: let the plugin keep them, or set `cgroup: host`");
   const name = templateFile(one);
   const rule = stats.isFIFO() && ruleFiles.includes(name) ? tree.files.get(name) : undefined;
   if (rule === undefined && !stats.isFile())
-    throw new Error("the plugin put in its place what is no file: write the value to the file itself");
+    throw new Error(
+      "the plugin replaced the file with something that is not a file: write the value to the file itself",
+    );
   if (stats.size > maxContentBytes)
-    throw new Error(`it holds ${stats.size} bytes, more than a kernel file takes: write the value alone`);
+    throw new Error(`the file holds ${stats.size} bytes, more than a kernel file takes: write the value alone`);
   if (stats.mtimeMs === untouchedMs) return undefined;
   // The open never follows a link and never waits, whatever a background process of the plugin puts there meanwhile.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -110,7 +112,7 @@ function readChange(one: Touched, tree: Keeper): string | undefined {
   const [reason] = parsed.flatMap((one) => (one.ok ? [] : [one.reason]));
   if (value === undefined && reason !== undefined) throw new Error(`${quote(texts.at(-1) ?? "")} ${reason}`);
   if (values.length > 1) {
-    const text = `written over ${quote(content.trim())} without truncating the file; it can be any of ${values.join(", ")}`;
+    const text = `written over ${quote(content.trim())} without truncating the file; the value can be any of ${values.join(", ")}`;
     throw new Error(`${text}: write a newline after the value, or truncate`);
   }
   const lines = before.split("\n");
@@ -138,7 +140,7 @@ function findStrangers(root: string, { cgroupsPath, seed, parents }: CaptureInpu
     .filter((path) => !known.has(path.slice(1)) && path.split("/")[1] !== ownDirectory);
   const [first] = made;
   const rest = made.length > 1 ? ` and ${made.length - 1} more` : "";
-  return first === undefined ? [] : [noEffect(first, `the plugin made it${rest}; ${onlyOwn}`)];
+  return first === undefined ? [] : [noEffect(first, `the plugin made this path${rest}; ${onlyOwn}`)];
 }
 
 /**

@@ -185,7 +185,7 @@ function hugepageLimit(name: string): Field {
 
 function parseShares(text: string): Parsed {
   const shares = parseUnsigned(text);
-  if (shares === undefined) return refuse("is no unsigned number");
+  if (shares === undefined) return refuse("is not an unsigned number");
   // The kernel silently raises or lowers shares to the range from 2 to 262144.
   return accept(shares < 2n ? 2n : shares > 262_144n ? 262_144n : shares);
 }
@@ -237,7 +237,7 @@ function cpuMax(read: ReadText): readonly (string | undefined)[] {
  */
 function parseLimit(text: string, largest: bigint, none: bigint): Parsed {
   const size = text === "-1" ? largest : parseSize(text);
-  if (size === undefined) return refuse("is no size such as 512M, and not -1 for none");
+  if (size === undefined) return refuse("is neither a size such as 512M nor -1 for none");
   return accept(size >= largest ? none : size);
 }
 
@@ -340,7 +340,7 @@ function cpuset(name: "cpus" | "mems", online: Indexes): V1File {
     const isOnline = list?.every((index) => online.includes(index));
     return list && isOnline
       ? accept(formatList(list))
-      : refuse(`is no list such as 0-3,8 within ${all}, what is online`);
+      : refuse(`is not a list such as 0-3,8 within ${all}, what is online`);
   };
   const v2: OnV2 = {
     get: (read) => read(`cpuset.${name}`) || read(`cpuset.${name}.effective`),

@@ -181,7 +181,7 @@ export async function startKeeper(files: readonly TreeFile[], path = systemPath,
     // Once the child has ended, its pid may be that of another process.
     if (child.pid !== undefined && isAlive()) process.kill(-child.pid, "SIGKILL");
     await close();
-    throw new BridgeError("CGROUP_VIEW", `no captured cgroup view can be made: ${errorText(thrown)}`);
+    throw new BridgeError("CGROUP_VIEW", `cannot make a captured cgroup view: ${errorText(thrown)}`);
   }
 }
 

@@ -32,7 +32,7 @@ function rules(allow: boolean): V1File {
       resources.devices = [...(resources.devices ?? []), ...added];
     },
     parse: (text) =>
-      parseLines(text, "is no rule such as c 1:3 rwm", (rule) =>
+      parseLines(text, "is not a rule such as c 1:3 rwm", (rule) =>
         // The kernel reads nothing after the type a, which means all devices.
         rule.startsWith("a") ? "a" : /^[bc] (\d{1,10}|\*):(\d{1,10}|\*) [rwm]{1,3}$/.exec(rule)?.[0],
       ),
@@ -92,7 +92,7 @@ function throttle(name: string): V1File {
       const others = before.split(" ").filter((limit) => limit !== "" && !limit.startsWith(`${key}=`));
       return [...others, `${key}=${rate === "0" ? "max" : rate}`].join(" ");
     },
-    (text) => parseLines(text, "is no line such as 8:0 1048576", (line) => /^\d+:\d+ \d+$/.exec(line)?.[0]),
+    (text) => parseLines(text, "is not a line such as 8:0 1048576", (line) => /^\d+:\d+ \d+$/.exec(line)?.[0]),
   );
 }
 
@@ -104,7 +104,7 @@ function weights(file: string, least: bigint, unset: string): readonly V1File[] 
   const get = (weight: string) => (/^[1-9]\d*$/.test(weight) ? `${toBlkioWeight(BigInt(weight))}` : undefined);
   const set = (_: string, weight: string) => (isUnset(weight) ? "default" : `${toIoWeight(BigInt(weight))}`);
   const byDevice = ioFile(`${file}_device`, "io.weight", get, set, (text) =>
-    parseLines(text, `is no line such as 8:0 300, ${expected}`, (one) => {
+    parseLines(text, `is not a line such as 8:0 300, ${expected}`, (one) => {
       const [, weight = ""] = /^(?:default|\d+:\d+) (\d+|default)$/.exec(one) ?? [];
       return isUnset(weight) || parse(weight).ok ? one : undefined;
     }),

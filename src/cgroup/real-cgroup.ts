@@ -22,7 +22,7 @@ export function readFiles(cgroup: ContainerCgroup, spec: LinuxResources, machine
       found.set(`${controller}/${file}`, /^oom_kill_disable (\d)$/m.exec(text)?.[1] ?? text.trim());
   }
   if (found.size === 0)
-    throw new BridgeError("ADJUSTMENT", `no hierarchy here has the cgroup ${cgroup.paths.join(" or ")}`);
+    throw new BridgeError("ADJUSTMENT", `no mounted cgroup hierarchy has the cgroup ${cgroup.paths.join(" or ")}`);
   return found;
 }
 

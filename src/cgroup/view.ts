@@ -88,7 +88,7 @@ export class Views {
       return this.fill({ ...request, cgroupsPath }, keeper);
     } catch (thrown) {
       this.reserves.leave(keeper);
-      throw new BridgeError("CGROUP_VIEW", `the captured cgroup view cannot be filled: ${errorText(thrown)}`);
+      throw new BridgeError("CGROUP_VIEW", `cannot fill the captured cgroup view: ${errorText(thrown)}`);
     }
   }
 
@@ -117,7 +117,8 @@ export class Views {
       startError: (stderr) => {
         const buffer = Buffer.alloc(notEntered.length);
         const said = buffer.toString("latin1", 0, readSync(start, buffer, 0, buffer.length, 0)).trim();
-        if (said === notEntered) return { code: "EPERM", detail: "its captured cgroup view could not be entered" };
+        if (said === notEntered)
+          return { code: "EPERM", detail: "the plugin could not enter its captured cgroup view" };
         if (!(Number(said) > 0)) return undefined;
         // POSIX: a failed exec has the status 127 for a program that the shell does not find, 126 for one that is not executable.
         const isBusy = stderr.slice(-2).some((line) => /text file busy$/i.test(line));

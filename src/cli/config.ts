@@ -170,7 +170,10 @@ function readOwnConfigFile(file: string, { permissions = "strict" }: PartialConf
   const config = readConfigFile(file);
   const fault = permissions === "strict" ? findConfigPermissionFault(resolve(file)) : null;
   if (fault === null) return config;
-  throw new BridgeError("CONFIG", `the configuration is refused: ${fault} (as a flag: --permissions trust)`);
+  throw new BridgeError(
+    "CONFIG",
+    `the bridge refuses its configuration file: ${fault} (as a flag: --permissions trust)`,
+  );
 }
 
 /**

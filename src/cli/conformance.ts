@@ -61,7 +61,7 @@ async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Pro
   const { phase, pid, timeoutMs, cgroupConf, json } = options;
   const plugin = resolve(options.plugin);
   if (kindOf(plugin) !== "file") {
-    throw new BridgeError("USAGE", `--plugin: ${plugin} is no file; name the plugin's executable`);
+    throw new BridgeError("USAGE", `--plugin: ${plugin} is not a file; name the plugin's executable`);
   }
   const fault = findExecutableFault(plugin, searchPath(io.environment.PATH, []));
   if (fault !== null) io.stderr(`nri-v01-bridge: on a node this plugin would be refused: ${fault}\n`);

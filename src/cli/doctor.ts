@@ -19,7 +19,7 @@ export function addDoctorCommand(program: Command, io: CliIo, done: Done): void 
   addConfigFlags(command, ["socket", ...pluginFlags]).action(async (options: Record<string, unknown>) => {
     const root = resolve(typeof options.root === "string" ? options.root : "/");
     const kind = kindOf(root);
-    const fault = kind === "file" ? `${root} is no directory` : `there is no ${root}`;
+    const fault = kind === "file" ? `${root} is not a directory` : `there is no ${root}`;
     if (kind !== "folder") throw new BridgeError("USAGE", `--root: ${fault}`);
     const flags = readFlags(options);
     const facts = await collectFacts({ root, flags, given: givenConfig(options), path: io.environment.PATH });

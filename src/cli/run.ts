@@ -81,7 +81,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const node = createNode(mode, log, ending.signal);
   const { spawner } = node;
   const notices = () => [
-    ...(stub.unsynchronized ? ["not synchronized for 10 s: no events come"] : []),
+    ...(stub.unsynchronized ? ["the runtime did not synchronize the bridge for 10 s: it sends no events"] : []),
     ...service.facts.notices,
   ];
   const metrics: Metrics = new Metrics({
@@ -193,19 +193,22 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   }
   const reload = async () => {
     if (reread === undefined) {
-      log.warn({}, "there is no configuration file to read again: start with --config");
+      log.warn({}, "cannot reload: the bridge was started without a configuration file; start it with --config");
       return;
     }
     try {
       const { eventsChanged } = await service.reload(reread());
-      log.info({ file: configFile, eventsChanged }, "the configuration is read again");
+      log.info({ file: configFile, eventsChanged }, "reloaded the configuration");
       if (!eventsChanged) return;
       // Answer the calls before the connection ends: the runtime takes a call that a lost connection ends as a success, whatever
       // the plugins would have answered.
       if (launched === undefined) await withinMs(patienceMs(), calls.answered()).then(() => stub.reregister());
       else log.warn({}, "the new configuration needs other events: restart the runtime, which launched the bridge");
     } catch (error) {
-      log.error({ file: configFile, error: errorText(error) }, "the configuration is wrong: the last good one stays");
+      log.error(
+        { file: configFile, error: errorText(error) },
+        "the new configuration is wrong: the bridge keeps the last good one",
+      );
     }
   };
   const stopListening = onSignals({
@@ -245,7 +248,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
  */
 export async function refuseCreates({ log, serve, ended }: Launched, reason: string): Promise<ExitCode> {
   if (!log.inUse) log.use(mergeConfig().log);
-  log.error({ error: reason }, "the bridge cannot start: no plugin runs, creates fail");
+  log.error({ error: reason }, "the bridge cannot start: no plugin runs, and creates of pods and containers fail");
   serve(createRefusingBridge(reason));
   return logEnd(log, await ended);
 }

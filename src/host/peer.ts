@@ -22,12 +22,14 @@ export async function findPeer(socketPath: string, procRoot = "/proc", withinMs 
   const ours = fileIdentity(socketPath);
   if (ours === undefined) return { found: false, reason: `there is no ${socketPath}` };
   const bound = listeningSockets(basename(socketPath), procRoot);
-  if (bound.size === 0) return { found: false, reason: "no socket of this name listens in a namespace in sight" };
+  if (bound.size === 0)
+    return { found: false, reason: "no socket of this name listens in a visible network namespace" };
   const until = Deadline.after(withinMs);
   const pids = listPids(procRoot);
   for (const inTurn of [true, false]) {
     for (const [index, pid] of pids.entries()) {
-      if (until.expired) return { found: false, reason: `the time was too short to look who listens on ${socketPath}` };
+      if (until.expired)
+        return { found: false, reason: `the time was too short to find the process that listens on ${socketPath}` };
       // Lets the bridge handle events between the processes, each of which may have thousands of descriptors.
       if (index % 16 === 15) await nextTurn();
       if (likely.includes(commandOf(pid, procRoot) ?? "") !== inTurn) continue;
@@ -35,7 +37,7 @@ export async function findPeer(socketPath: string, procRoot = "/proc", withinMs 
       if (paths.some((path) => fileIdentity(`${procRoot}/${pid}/root${path}`) === ours)) return { found: true, pid };
     }
   }
-  return { found: false, reason: `no process in sight listens on ${socketPath}` };
+  return { found: false, reason: `no visible process listens on ${socketPath}` };
 }
 
 /** The listening sockets whose path has this file name: from the socket's inode to its path. */
@@ -95,7 +97,7 @@ export function sharesConfFile(peer: number | undefined, confFile: string, procR
   const root = `${procRoot}/${peer}/root`;
   // If the root of the process cannot be read, the answer is unknown; a missing file below a readable root is an answer.
   if (fileIdentity(`${root}/.`) === undefined) {
-    return { answer: "unknown", reason: `the root of process ${peer} cannot be seen` };
+    return { answer: "unknown", reason: `cannot read the root directory of process ${peer}` };
   }
   const theirs = `${root}${nativeConfFile}`;
   // A rename between the two stats makes the same file look like two, so the comparison is repeated before a "no".

@@ -13,7 +13,7 @@ export function prepareDirectory(path: string): void {
   try {
     makeDirectory(path, 0o700);
   } catch (error) {
-    throw new BridgeError("STATE", `the state directory ${path} cannot be made: ${fileFault(error)}`, { path });
+    throw new BridgeError("STATE", `cannot make the state directory ${path}: ${fileFault(error)}`, { path });
   }
   const fault = new PermissionWalk({ remedy }).directoryFault(path);
   if (fault !== null) throw new BridgeError("STATE", `the state directory ${path} is not safe: ${fault}`, { path });

@@ -191,7 +191,7 @@ export class JournalFile {
       const fields = { file, read: entries.length };
       if (file === aside) {
         this.takenOver = file;
-        log.warn(fields, "a journal that was moved aside is usable again: its deletes are owed");
+        log.warn(fields, "a journal that was moved aside is usable again: the bridge owes its deletes");
         return entries;
       }
       this.end = content.subarray(-1).toString() === "\n" ? "" : "\n";
@@ -212,7 +212,7 @@ export class JournalFile {
   private rewrite(): Promise<void> {
     this.rewriting ??= this.replace()
       .then(() => {
-        if (!this.healthy) this.options.log.info({ file: this.path }, "the journal can be written again");
+        if (!this.healthy) this.options.log.info({ file: this.path }, "the bridge can write the journal again");
         this.problem = undefined;
       })
       .catch((error) => this.fail(error))
@@ -276,7 +276,7 @@ export class JournalFile {
   private fail(error: unknown): void {
     const text = errorText(error);
     if (this.healthy) {
-      const sentence = "the journal cannot be written: the bridge serves on, and a crash would lose what it remembers";
+      const sentence = "cannot write the journal: the bridge goes on, and a crash would lose the deletes that it owes";
       this.options.log.error({ file: this.path, error: text }, sentence);
     }
     this.problem = text;

@@ -104,9 +104,10 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
 function checkHeader(header: RecordText | undefined, key: JournalKey): void {
   const { type, version: stated = 0, runtime = "", socket = "" } = header ?? {};
   if (type !== "header") throw new BridgeError("STATE", "the journal does not begin with its header");
-  if (stated !== version) throw new BridgeError("STATE", `the journal is of version ${stated}, not ${version}`);
+  if (stated !== version)
+    throw new BridgeError("STATE", `the journal has version ${stated}, and this bridge reads version ${version}`);
   if (runtime !== key.runtime || socket !== key.socket) {
-    throw new BridgeError("STATE", `the journal is of ${runtime} at ${socket}`);
+    throw new BridgeError("STATE", `the journal belongs to ${runtime} at ${socket}`);
   }
 }
 

@@ -39,7 +39,7 @@ export class Processes {
     const shares = this.sharesPids ? undefined : host.sharesPidNamespace(peer(), query.pid);
     if (shares !== undefined && shares.answer !== "yes") {
       const sentence =
-        "the bridge is not in the runtime's pid namespace: a pod whose processes die is deleted only when the runtime says so";
+        "the bridge is not in the runtime's pid namespace: plugins get the delete of a pod whose processes die only when the runtime reports it";
       this.warnOnce({ reason: shares.reason }, sentence);
       return undefined;
     }

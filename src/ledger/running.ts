@@ -50,7 +50,10 @@ export class RunningPlugins {
       this.file = { path, fd: openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600) };
       for (const index of this.lines.keys()) this.write(index);
     } catch (error) {
-      this.options.log.debug({ path, error: errorText(error) }, "the list of running plugins is kept in memory only");
+      this.options.log.debug(
+        { path, error: errorText(error) },
+        "cannot write the list of running plugins: the bridge keeps the list in memory only",
+      );
     }
   }
 
@@ -84,7 +87,7 @@ export class RunningPlugins {
     const text = attempt(() => readRegularFile(path).toString("latin1")) ?? "";
     for (const identity of text.split("\n").flatMap(parseIdentity)) {
       if (host.liveness(identity) !== "alive") continue;
-      log.warn({ process: identity.pid }, "a plugin that an earlier bridge left running is ended");
+      log.warn({ process: identity.pid }, "killing a plugin process that an earlier bridge left running");
       // The process may have ended since the check, so an error is ignored.
       attempt(() => end(identity.pid));
     }

@@ -19,7 +19,7 @@ export function answerInTime<T>(call: Call, handler: () => T | Promise<T>): Prom
   return new Promise((resolve, reject) => {
     const margin = Math.min(marginMs, call.deadline.remainingMs() / 4);
     const cancelAlarm = alarm(call.deadline.minus(margin), () => {
-      const text = `${call.method} was not done in the time that the runtime gave`;
+      const text = `the bridge did not finish ${call.method} in the time that the runtime gave`;
       const error = new StatusError(Code.DeadlineExceeded, text);
       reject(error);
       call.cancellation.cancel(error);

@@ -115,7 +115,7 @@ export class Session {
       { [pluginService]: methods },
       {
         onInternalError: ({ method }, error) =>
-          options.log.error({ method, error: errorText(error) }, "a handler failed"),
+          options.log.error({ method, error: errorText(error) }, "handling a call of the runtime failed"),
         onRefused: (error) => this.afterRefusal(error),
       },
     );
@@ -184,7 +184,7 @@ export class Session {
       );
       const missing = wanted.filter((name) => (events & eventBit(name)) === 0);
       if (missing.length > 0) {
-        log.warn({ missing }, "the runtime does not know all events: no plugin runs for the missing ones");
+        log.warn({ missing }, "the runtime does not know all events: no plugin runs for the missing events");
       }
       if (this.phase === "registering") this.phase = "synchronizing";
       this.expectSynchronize(runtime);
@@ -226,9 +226,9 @@ export class Session {
     this.overdueTimer = setTimeout(() => {
       if (this.phase !== "synchronizing") return;
       this.overdue = true;
-      const waited = `not synchronized for ${synchronizeWithinMs / 1000} s`;
+      const waited = `the runtime did not synchronize the bridge for ${synchronizeWithinMs / 1000} s`;
       const fields = { runtime: runtime.name, runtimeVersion: runtime.version };
-      log.warn(fields, `${waited}: the runtime sends no events before, and no plugin runs`);
+      log.warn(fields, `${waited}: it sends no events until it does, and no plugin runs`);
     }, synchronizeWithinMs).unref();
   }
 
@@ -270,7 +270,7 @@ export class Session {
     try {
       this.options.handlers.synchronized?.(runtime);
     } catch (thrown) {
-      this.options.log.error({ error: errorText(thrown) }, "a handler failed");
+      this.options.log.error({ error: errorText(thrown) }, "handling a call of the runtime failed");
     }
   }
 
@@ -281,7 +281,10 @@ export class Session {
    */
   private leaveUnsynchronized(error: Error): void {
     if (this.mux.closed) return;
-    this.options.log.warn({ error: error.message }, "not synchronized, the runtime would send no events");
+    this.options.log.warn(
+      { error: error.message },
+      "the synchronization with the runtime failed: closing the connection, on which no events would come",
+    );
     this.finish({ kind: "lost", phase: "synchronizing", error });
   }
 
@@ -321,7 +324,7 @@ export class Session {
       const event = decodeEvent(call.method, call.payload, this.sparing);
       if (event !== undefined) await handlers.handle?.(event, call);
     } catch (error) {
-      log.error({ method: call.method, error: errorText(error) }, "a handler failed");
+      log.error({ method: call.method, error: errorText(error) }, "handling a call of the runtime failed");
     }
   }
 
@@ -357,7 +360,7 @@ export class Session {
         runtime: `${name} ${version}`,
         ...refusedSandboxFault,
       },
-      "a pod sandbox failed and is held: this runtime cannot be told, so the creation of its containers fails until the sandbox's create succeeds",
+      "a pod sandbox's create failed, and this runtime starts the sandbox all the same: the bridge refuses its containers until the create succeeds",
     );
   }
 

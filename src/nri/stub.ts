@@ -107,7 +107,7 @@ export class PluginStub {
       const { end, served } = await this.runOnce();
       if (this.reregistering && !this.abort.signal.aborted) {
         this.reregistering = false;
-        log.info({}, "registering anew");
+        log.info({}, "registering with the runtime again");
         continue;
       }
       // After these ends a new connection would end in the same way.

@@ -134,7 +134,7 @@ const keepRefusedSandboxes = [
 /** The fault of `keepRefusedSandboxes` and its remedy, in words for the log and for the verb `doctor`. */
 export const refusedSandboxFault = {
   fault: "containerd issue 13609: after a pod's sandbox was refused twice, this containerd does not start again",
-  remedy: "go to containerd 2.2.6 or 2.3.3, or later",
+  remedy: "upgrade to containerd 2.2.6 or 2.3.3, or later",
 } as const;
 
 /** Whether the bridge may answer an event of this runtime with an error without harm to the runtime. */

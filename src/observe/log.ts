@@ -109,7 +109,7 @@ export function createNodeLog(environment: Environment, open = openLogDestinatio
     use(settings) {
       const asked = JSON.stringify(settings);
       if (asked === used) return;
-      if (used !== "") current.info({ output: settings.output }, "the log goes on with other settings");
+      if (used !== "") current.info({ output: settings.output }, "the log continues with new settings");
       used = asked;
       const closeOld = close;
       const opened = openDestination(settings, environment, open);
@@ -118,7 +118,8 @@ export function createNodeLog(environment: Environment, open = openLogDestinatio
       close = () => destination.close?.();
       closeOld();
       for (const [level, fields, sentence] of early.splice(0)) current[level](fields, sentence);
-      if (fault !== undefined) current.error({ output: settings.output, error: fault }, "the log cannot go there");
+      if (fault !== undefined)
+        current.error({ output: settings.output, error: fault }, "cannot write the log to this output");
     },
   };
 }

@@ -65,7 +65,7 @@ export function startAnnouncer(options: AnnouncerOptions) {
       told = wanted;
       beatAt = now;
     } catch (error) {
-      warn({ error: errorText(error) }, "the service manager cannot be notified");
+      warn({ error: errorText(error) }, "cannot notify the service manager");
       // Send it again later: without READY=1 the service manager would kill the bridge at the end of its start timeout.
       notBefore = clock() + Math.min(againMs, beatEachMs);
     }

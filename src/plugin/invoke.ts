@@ -279,11 +279,11 @@ function judge(invocation: Invocation, found: string, run: RunResult): Judgement
     if (detail !== undefined) return failed("skipped", `not run: ${detail}`, null);
     const path = plugin.includes("/") ? plugin : found;
     if (ownShortages.has(code))
-      return failed("skipped", formatStartError(path, code), "the bridge or the node is short of it");
+      return failed("skipped", formatStartError(path, code), "the bridge or the node has run out of this resource");
     return failed("not-executable", formatStartError(path, code), startHints[code] ?? null);
   }
   if (run.outputTooLarge) {
-    const error = `printed more than ${policy.limits.stdoutBytes} bytes on stdout and was ended`;
+    const error = `printed more than ${policy.limits.stdoutBytes} bytes on stdout and was killed`;
     return failed("output-too-large", error, "limits.stdoutBytes sets the limit");
   }
   if (hasTooManyValues(run.stdout)) {
@@ -293,7 +293,7 @@ function judge(invocation: Invocation, found: string, run: RunResult): Judgement
   const parsed = parseResult(run.timedOut && run.exitCode !== 0 ? new Uint8Array() : run.stdout);
   const answered = parsed.ok && run.exitCode === 0;
   if (run.timedOut && !answered) {
-    const error = `did not end within ${Math.round(time.limitMs)} ms and was ended`;
+    const error = `did not end within ${Math.round(time.limitMs)} ms and was killed`;
     return failed("timed-out", `${error} (${time.remedy})`, time.remedy);
   }
   if (run.killed) return failed("killed", "was killed before it answered: its call or the bridge ended", null);
@@ -317,8 +317,8 @@ function judge(invocation: Invocation, found: string, run: RunResult): Judgement
 const ownShortages: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]);
 
 const startHints: Readonly<Record<string, string>> = {
-  ENOENT: "the file is there: the interpreter in its first line, or its dynamic loader, is not",
-  ENOEXEC: "a script needs a first line such as #!/bin/sh; a binary has to be for this machine",
+  ENOENT: "the file exists, but the interpreter in its first line or its dynamic loader does not",
+  ENOEXEC: "a script needs a first line such as #!/bin/sh; a binary must be built for this machine",
   EACCES: "its file system may be mounted noexec, or its interpreter is not executable",
 };
 

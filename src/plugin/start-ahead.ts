@@ -182,7 +182,7 @@ class Pool {
     this.starting--;
     const { path, argv0 } = this.command;
     if ("code" in process) {
-      this.log.debug({ plugin: argv0, path, ...process }, "a plugin could not be started ahead");
+      this.log.debug({ plugin: argv0, path, ...process }, "could not start a plugin ahead of its request");
       return;
     }
     // The bridge knows which file the process executes only when the file was the same before and after the start.
@@ -198,7 +198,7 @@ class Pool {
     clearTimeout(timer);
     this.waiting.delete(process);
     if (why === null || this.closed) return;
-    this.log.warn({ plugin: argv0, path, why }, "a plugin cannot be started ahead");
+    this.log.warn({ plugin: argv0, path, why }, "cannot start a plugin ahead of its request");
     await this.close();
   }
 }

@@ -138,8 +138,8 @@ export function createStarter(log: Log, options: StarterOptions = {}, open: () =
   } catch (thrown) {
     spawner = createPortableSpawner();
     const reason = errorText(thrown).split("\n", 1)[0];
-    const cost = "slower, and /dev/stdin, /dev/stdout and /dev/stderr cannot be opened";
-    log.warn({ reason }, `plugins are started in the portable way: ${cost}`);
+    const cost = "starts are slower, and plugins cannot open /dev/stdin, /dev/stdout and /dev/stderr";
+    log.warn({ reason }, `the bridge starts plugins in the portable way: ${cost}`);
   }
   return new ProcessStarter(spawner, { ...options, log });
 }
@@ -168,7 +168,7 @@ export class ProcessStarter implements Starter<WaitingProcess> {
   ) {
     const warn = sayOnce((fields, sentence) => (options.log ?? silentLog).warn(fields, sentence));
     this.lingering = new Lingering((fields) =>
-      warn(fields, "too many plugins left processes that hold their output: the oldest are not read any more"),
+      warn(fields, "too many plugins left processes that hold their output: the bridge no longer reads the oldest"),
     );
   }
 
@@ -270,7 +270,7 @@ export class WaitingProcess implements Started {
       this.process.keepAlive(true);
       return this.use(options);
     }
-    void this.end("it does not read its stdin");
+    void this.end("the plugin does not read its stdin");
     return null;
   }
 
@@ -284,9 +284,9 @@ export class WaitingProcess implements Started {
     const { stdio, exited } = this.process;
     this.process.keepAlive(false);
     for (const output of [stdio.stdout, stdio.stderr]) {
-      output.read(() => void this.end("it printed something before it got a request"));
+      output.read(() => void this.end("the plugin printed something before it got a request"));
     }
-    void exited.then(({ signal }) => this.end(signal === null ? "it ended before it got a request" : null));
+    void exited.then(({ signal }) => this.end(signal === null ? "the plugin ended before it got a request" : null));
     return new Promise((resolve) => {
       this.settle = resolve;
     });

@@ -48,9 +48,9 @@ describe("the host", () => {
       1,
       "update",
       `update.${otherId}.unified.memory.high`,
-      "hosts with cgroup v2, and this one has v1; use the cpu., memory.",
+      "hosts with cgroup v2, and this host has v1; use the cpu., memory.",
     ],
-    [2, "start", "memory.swappiness", "hosts with cgroup v1, and this one has v2; cgroup v2 has no such setting"],
+    [2, "start", "memory.swappiness", "hosts with cgroup v1, and this host has v2; cgroup v2 has no such setting"],
   ] as const)("with cgroup v%s, in phase %s: adjust.%s", (cgroupVersion, phase, key, says) => {
     expect(errorOf({ metadata: { [`adjust.${key}`]: "5" } }, contextOf({ phase, cgroupVersion }))).toContain(says);
   });

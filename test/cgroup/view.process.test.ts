@@ -158,7 +158,7 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
     });
     expect(changes.resources).toEqual({ cpu: { shares: 2048n, quota: 250_000n }, pids: { limit: 5n } });
     expect(changes.errors).toHaveLength(1);
-    expect(changes.errors[0]).toMatch(/without truncating the file; it can be any of 104857.*1048576/);
+    expect(changes.errors[0]).toMatch(/without truncating the file; the value can be any of 104857.*1048576/);
   });
 
   it("reports bad values, fields that are missing, and files of others", async () => {
@@ -169,12 +169,14 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
     );
     expect(changes.resources).toEqual({});
     expect(changes.errors).toEqual([
-      `what it wrote to ${cgroup}/cpu.shares has no effect: "many" is no unsigned number`,
+      `the plugin's write to ${cgroup}/cpu.shares has no effect: "many" is not an unsigned number`,
     ]);
     expect(changes.lost.map((text) => text.replace(`${path}/`, " "))).toEqual([
       expect.stringMatching(/ memory.oom_control has no effect: "1": neither NRI nor this cgroup has such/),
       expect.stringMatching(/ freezer.state has no effect: "FROZEN": neither NRI nor this cgroup has such/),
-      expect.stringMatching(/pod1\/cpu.shares has no effect: the plugin made it and 1 more; only the container's own/),
+      expect.stringMatching(
+        /pod1\/cpu.shares has no effect: the plugin made this path and 1 more; only the container's own/,
+      ),
     ]);
   });
 
@@ -201,13 +203,13 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
       join(folder, "out"),
     );
     expect(changes.resources).toEqual({});
-    const noFile = "the plugin put in its place what is no file: write the value to the file itself";
-    const removed = "the plugin removed files there, or all of it: leave them there, or set `cgroup: host`";
+    const noFile = "the plugin replaced the file with something that is not a file: write the value to the file itself";
+    const removed = "the plugin removed this file or a folder above: let the plugin keep them, or set `cgroup: host`";
     expect(changes.errors).toEqual([
-      `what it wrote to /sys/fs/cgroup/memory${path} has no effect: ${removed}`,
-      `what it wrote to /sys/fs/cgroup/pids${path} has no effect: ${removed}`,
-      `what it wrote to ${cgroup}/cpu.shares has no effect: ${noFile}`,
-      `what it wrote to ${cgroup}/cpu.cfs_quota_us has no effect: ${noFile}`,
+      `the plugin's write to /sys/fs/cgroup/memory${path} has no effect: ${removed}`,
+      `the plugin's write to /sys/fs/cgroup/pids${path} has no effect: ${removed}`,
+      `the plugin's write to ${cgroup}/cpu.shares has no effect: ${noFile}`,
+      `the plugin's write to ${cgroup}/cpu.cfs_quota_us has no effect: ${noFile}`,
     ]);
     expect(changes.lost).toEqual([]);
     expect(readFileSync(secret, "utf8")).toBe("777\n");
@@ -258,7 +260,7 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
     await inView(async (view) => {
       const { args, ...command } = view.command(toInput({ path: "/bin/true", args: [] }));
       await runToEnd(spawner, { ...command, args: args.map((text) => (/mount$/.test(text) ? "/bin/false" : text)) });
-      expect(view.startError([])?.detail).toMatch(/could not be entered/);
+      expect(view.startError([])?.detail).toMatch(/could not enter/);
     });
   });
 
@@ -288,8 +290,10 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
     const changes = await changesOf(`cd ${cgroup} && mv cpu.shares old && echo 300 >cpu.shares && rm tasks`);
     expect(changes.resources).toEqual({ cpu: { shares: 300n } });
     expect([...changes.errors, ...changes.lost]).toEqual([
-      expect.stringMatching(/abc has no effect: the plugin removed files there/),
-      expect.stringMatching(/old has no effect: the plugin made it; only the container's own files are captured/),
+      expect.stringMatching(/abc has no effect: the plugin removed this file/),
+      expect.stringMatching(
+        /old has no effect: the plugin made this path; only the container's own files are captured/,
+      ),
     ]);
   });
 

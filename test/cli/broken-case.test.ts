@@ -60,7 +60,7 @@ describe("a case that cannot be read", () => {
       "a payload is no protobuf",
       "events.jsonl",
       event("////"),
-      ":1: the event's payload is no RunPodSandbox request of",
+      ":1: the event's payload is not a RunPodSandbox request of",
     ],
     ["there are no events", "events.jsonl", undefined, "CASE/events.jsonl: no such file"],
     ["case.json has another form", "case.json", '{"confs": 1}', 'CASE/case.json: "confs" is 1, expected a list'],
@@ -84,7 +84,7 @@ describe("a case that cannot be read", () => {
     rmSync(join(played, name), { force: true });
     mkdirSync(join(played, name));
     const ended = await runCommandLine([verb, ...args.map((arg) => arg.replace("CASE", played)), ...own]);
-    expectRefusal(ended, `${played}/${name}: it is a folder, and a file is expected (EISDIR)`);
+    expectRefusal(ended, `${played}/${name}: a file is expected, and the path is a folder (EISDIR)`);
   });
 
   it("explain takes the event's spec where a bundle is no JSON, as the bridge does", async () => {

@@ -96,7 +96,7 @@ describe("explain, for people", () => {
     ["two things", [basic, "--pod", "x"], "name one event: a case folder as FOLDER:N, --pod ID or --container ID"],
     ["a missing folder", ["/nonexistent"], "/nonexistent: no such folder"],
     ["a file", [resolve("package.json")], "package.json: it is a file; a case is a folder"],
-    ["an event past the end", [`${basic}:99`], "there are 9 events, 1 is the first"],
+    ["an event past the end", [`${basic}:99`], "give a number from 1 to 9"],
     ["a pod that is not there", ["--pod", "fffffffffff"], "no running pod or container fffffffffff found"],
   ])("refuses %s with exit code 2", async (_, args, message) => {
     // Not the file of a bridge that runs on this machine.
@@ -109,7 +109,7 @@ describe("explain, for people", () => {
   it("refuses a case whose calls are no events", async () => {
     writeFileSync(join(folder, "events.jsonl"), '{"method":"Configure","timeoutNano":"2000000000","payloadBase64":""}');
     const none = await runCommandLine(["explain", folder]);
-    expect(none.stderr).toContain("run no v0.1 plugin");
+    expect(none.stderr).toContain("no event of this case runs a v0.1 plugin");
     expect(none.code).toBe(2);
   });
 });

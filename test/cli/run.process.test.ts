@@ -117,7 +117,7 @@ describe("run's status.json", () => {
     const runtime = await listen();
     const killed = start();
     await runtime.accept(Deadline.after(10_000));
-    await killed.stderrMatches(/the status cannot be written/);
+    await killed.stderrMatches(/cannot write the status file/);
     killed.child.kill("SIGKILL");
     await killed.ended;
     rmdirSync(`${path()}.new`);
@@ -145,7 +145,7 @@ describe("run, on signals", () => {
     const { config, running, plugin } = await withConfig("");
     writeFileSync(config, "timeoutMs: 500\n");
     running.child.kill("SIGHUP");
-    await running.stderrMatches(/the configuration is read again/);
+    await running.stderrMatches(/reloaded the configuration/);
     expect(plugin.closed).toBe(false);
   });
 
@@ -154,7 +154,7 @@ describe("run, on signals", () => {
     writeFileSync(config, "onFailure: {create: sometimes}\n");
     running.child.kill("SIGHUP");
     await running.stderrMatches(
-      /"onFailure.create\\" is \\"sometimes\\", expected fail or ignore or continue.*the last good one stays/,
+      /"onFailure.create\\" is \\"sometimes\\", expected fail or ignore or continue.*the bridge keeps the last good one/,
     );
     writeFileSync(confFile, '{"version":"0.1","plugins":[{"type":"missing"}]}');
     expect((await runPod(plugin)).error).toBeUndefined();
@@ -163,7 +163,7 @@ describe("run, on signals", () => {
 
 describe("run, where a directory of its own cannot be made", () => {
   it.each([
-    ["state", "", ["--state-directory", "/proc/nope"], /the state directory \/proc\/nope cannot be made/],
+    ["state", "", ["--state-directory", "/proc/nope"], /cannot make the state directory \/proc\/nope:/],
     ["log", "log: {output: /proc/nope/log}\n", [], /"starting"/],
     ["metrics", 'metrics: {listen: "unix:/proc/nope/metrics.sock"}\n', [], /ENOENT/],
   ])("%s: says so and serves", async (_, text, flags, says) => {
@@ -213,7 +213,7 @@ describe("run, launched by the runtime", () => {
       `confFile: ${confFile}\npluginDirs: [${plugins}]\npermissions: trust\n${places}`,
     );
     expect((await runPod(plugin)).error).toBeUndefined();
-    expect(log()).toContain("the state directory /proc/nope/state cannot be made: no such file or folder (ENOENT)");
+    expect(log()).toContain("cannot make the state directory /proc/nope/state: no such file or folder (ENOENT)");
   });
 
   // An exit would take containerd 1.7 with it.

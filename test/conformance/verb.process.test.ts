@@ -136,7 +136,7 @@ describe("the command line", () => {
   const noop = ["--plugin", join(samples, "noop")];
   it.each([
     ["no plugin is named", [], /--plugin/],
-    ["the plugin is not there", ["--plugin", "/no/such"], /--plugin: \/no\/such is no file/],
+    ["the plugin is not there", ["--plugin", "/no/such"], /--plugin: \/no\/such is not a file/],
     ["the case is not known", [...noop, "--case", "create-sandbx"], /did you mean "create-sandbox"/],
     ["conf.json is not there", [...noop, "--conf", "/no/such"], /--conf: .*no such file/],
     ["conf.json has no entry for it", [...noop, "--conf", "two.json"], /no entry of "plugins" has the type "noop"/],
@@ -216,7 +216,7 @@ describe("a plugin with a fault", () => {
       "an interpreter that is not there",
       "#!/no/such\n",
       0o755,
-      /: the file is there: the interpreter in its first line/,
+      /: the file exists, but the interpreter in its first line/,
     ],
   ])("%s: is named with case and remedy", async (_, text, mode, said) => {
     const plugin = folder.placeFile("faulty", text, mode);

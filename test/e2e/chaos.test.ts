@@ -122,7 +122,7 @@ const atMs = ({ time }: LogLine) => Date.parse(String(time));
 /** When the runtime listed what runs, as the bridge's log says. */
 function listingsOf(bridge: Bridge): Listing[] {
   const configured = bridge.linesThatSay("configured by the runtime").map(atMs);
-  return bridge.linesThatSay("reconciled").flatMap((line) => {
+  return bridge.linesThatSay("state compared with the runtime").flatMap((line) => {
     const untilMs = atMs(line);
     const fromMs = configured.findLast((ms) => ms <= untilMs);
     return fromMs === undefined ? [] : [{ fromMs, untilMs }];
@@ -142,7 +142,8 @@ function around(bridge: Bridge, runtimeLog: string, { fromMs, untilMs }: Outage)
 /** What the bridge's log says of the id that a fault is about, and what happened to all at once. */
 function storyOf(bridge: Bridge, fault: string): string[] {
   const id = /^[0-9a-f]{64}/.exec(fault)?.[0] ?? fault;
-  const general = /^(starting|configured by the runtime|reconciled|no connection to the runtime, trying again later)$/;
+  const general =
+    /^(starting|configured by the runtime|state compared with the runtime|no connection to the runtime, trying again later)$/;
   return bridge
     .logLines()
     .filter((line) => line.id === id || general.test(String(line.msg)))
@@ -153,7 +154,7 @@ function storyOf(bridge: Bridge, fault: string): string[] {
 
 /** A plugin said no, or the runtime was away. */
 const expectedFailure =
-  /plugin: victim2?: |the pod sandbox was not created in time|ECONNRESET|UNAVAILABLE|connect|Connection|transport|EOF|CANCELLED|context canceled/;
+  /plugin: victim2?: |the plugins did not finish the create of the pod sandbox in time|ECONNRESET|UNAVAILABLE|connect|Connection|transport|EOF|CANCELLED|context canceled/;
 
 /**
  * containerd's own fault, once for each restart at most: ended between the rename of a new snapshot's directory and the commit

@@ -52,7 +52,7 @@ describe("the events of a pod that runs", () => {
 
 it("an id that is the beginning of two is refused, and both are named", () => {
   const node = nodeWith("version = 2\n").write("/run/bundles/0123/config.json", "{}");
-  expect(() => readLive("0123", node.root)).toThrow(/^0123 is the beginning of the ids (\S+) and (\S+)$/);
+  expect(() => readLive("0123", node.root)).toThrow(/^0123 matches several ids: (\S+) and (\S+)$/);
 });
 
 it("a bundle that is no JSON is named", () => {

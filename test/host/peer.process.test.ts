@@ -53,7 +53,7 @@ describe("the runtime's process", () => {
   it("is not known when there is no time to look at all processes", async () => {
     const path = join(folder, "nri.sock");
     await listen(path);
-    const reason = `the time was too short to look who listens on ${path}`;
+    const reason = `the time was too short to find the process that listens on ${path}`;
     expect(await findPeer(path, "/proc", 0)).toEqual({ found: false, reason });
     expect(await findPeer(path, "/proc", 60_000)).toMatchObject({ found: true });
   });

@@ -176,7 +176,7 @@ describe("the journal on disk", () => {
     for (let start = 0; start < 2; start++) expect(await bridge()).toEqual({ a: "open", b: "open" });
     expect([files(), statesOf(onDisk())]).toEqual([[basename(file)], { a: "open", b: "open" }]);
     expect(log.lines).toMatchObject([
-      { level: "warn", fields: { reason: "the journal is of version 2, not 1" } },
+      { level: "warn", fields: { reason: "the journal has version 2, and this bridge reads version 1" } },
       { level: "warn", sentence: expect.stringMatching(/is usable again/), fields: { read: 1 } },
     ]);
   });

@@ -112,11 +112,21 @@ describe("a journal", () => {
   });
 
   it.each([
-    ["of another runtime", { ...key, runtime: "cri-o" }, header, "the journal is of containerd at /run/nri/nri.sock"],
-    ["of another socket", { ...key, socket: "/x" }, header, "the journal is of containerd at /run/nri/nri.sock"],
-    ["of another version", key, versionTwo, "the journal is of version 2, not 1"],
+    [
+      "of another runtime",
+      { ...key, runtime: "cri-o" },
+      header,
+      "the journal belongs to containerd at /run/nri/nri.sock",
+    ],
+    ["of another socket", { ...key, socket: "/x" }, header, "the journal belongs to containerd at /run/nri/nri.sock"],
+    ["of another version", key, versionTwo, "the journal has version 2, and this bridge reads version 1"],
     ["without its header", key, create, "the journal does not begin with its header"],
-    ["of another version behind a spoilt line", key, `x\n${versionTwo}${create}`, "is of version 2, not 1"],
+    [
+      "of another version behind a spoilt line",
+      key,
+      `x\n${versionTwo}${create}`,
+      "has version 2, and this bridge reads version 1",
+    ],
     ["of garbage", key, "\0\0\0\0", "the journal has no valid line"],
   ])("is refused: %s", (_, wanted, content, reason) => {
     expect(() => parseJournal(bytesOf(content), wanted)).toThrow(reason);

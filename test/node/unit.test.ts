@@ -21,7 +21,9 @@ describe("the systemd unit", () => {
     expect(await mainPid()).not.toBe(pid);
     const [restarted, since] = [await mainPid(), await bridge.journalEnd()];
     await node.run("systemctl reload nri-v01-bridge");
-    await node.until(`journalctl -q --after-cursor='${since}' -u nri-v01-bridge | grep -q 'is read again'`);
+    await node.until(
+      `journalctl -q --after-cursor='${since}' -u nri-v01-bridge | grep -q 'reloaded the configuration'`,
+    );
     expect(await mainPid()).toBe(restarted);
   });
 });

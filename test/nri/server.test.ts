@@ -96,7 +96,7 @@ describe("the ttRPC server", () => {
       "what cannot be decoded",
       [message(3, 1, hex("0a 05 61"))],
       3,
-      "the peer sent a message that cannot be read: index out of range: 2 + 5 > 3",
+      "cannot decode the message: index out of range: 2 + 5 > 3",
     ],
   ])("answers %s with InvalidArgument, and stays up", async (_, messages, streamId, text) => {
     const found = await answers(...messages, echo(7));

@@ -55,7 +55,7 @@ describe("connectTrunk", () => {
   it.each<[string, (path: string) => string | Promise<string>, RegExp]>([
     ["no such socket", (path) => path, /no such socket; is NRI enabled/],
     ["a file that is no socket", asFile, /no process listens there; is the runtime running.*\(ECONNREFUSED\)/],
-    ["an empty path", () => "", /the path of a socket is needed/],
+    ["an empty path", () => "", /the path of the socket is empty/],
     ["a NUL in the path", () => "/run/a\0b", /has a NUL/],
     ["a path of 108 bytes", () => `/x${"é".repeat(53)}`, /has 108 bytes; a unix socket's has at most 107/],
   ])("fails for %s with the path and the remedy", async (_, make, text) => {
@@ -68,7 +68,9 @@ describe("connectTrunk", () => {
 });
 
 it.each([9999, -1])("adoptTrunk refuses file descriptor %i, which is no open socket", (fd) => {
-  const message = expect.stringMatching(`^cannot connect to file descriptor ${fd}: it is no open socket: `);
+  const message = expect.stringMatching(
+    `^cannot connect to file descriptor ${fd}: the descriptor is not an open socket: `,
+  );
   expect(() => adoptTrunk(fd)).toThrow(expect.objectContaining({ code: "CONNECT_FAILED", message }));
 });
 
@@ -118,7 +120,7 @@ describe("a socket as a trunk", () => {
     const trunk = await connectTrunk(path, 1000);
     const end = closed(trunk);
     for (let sent = 0; sent < 12; sent++) trunk.write([new Uint8Array(4 * 1024 * 1024)]);
-    const message = expect.stringMatching(/^the peer does not read: \d+ bytes wait/);
+    const message = expect.stringMatching(/^the peer does not read from the socket: \d+ bytes wait/);
     expect(await end).toMatchObject({ code: "CONNECTION_CLOSED", message });
   });
 

@@ -91,8 +91,8 @@ describe("a containerd that does not start again after it was refused one sandbo
   test.each<[string, Listener | undefined, Uint8Array, string]>([
     ["a plugin fails", boom, sandbox, "konfine: boom"],
     ["the bridge does", bug, sandbox, "a fault of our own"],
-    ["time runs out", never, sandbox, "not done in the time"],
-    ["the event cannot be read", undefined, unreadable, "a message that cannot be read"],
+    ["time runs out", never, sandbox, "did not finish"],
+    ["the event cannot be read", undefined, unreadable, "cannot decode the message"],
   ])("is answered without an error when %s, and the log says why", async (_, listener, payload, error) => {
     const { connection, lines } = await ready(listener && on({ RunPodSandbox: listener }), "2.1.9~ds1");
     const answer = await connection.call("StateChange", payload, { timeoutNano: 40_000_000n });
@@ -136,7 +136,7 @@ test("an answer is given before the runtime gives up, and the handler is told; w
   expect(performance.now() - sentAt).toBeLessThan(400);
   expect(answered.response?.status).toEqual({
     code: Code.DeadlineExceeded,
-    message: "StartContainer was not done in the time that the runtime gave",
+    message: "the bridge did not finish StartContainer in the time that the runtime gave",
   });
   expect(context?.cancellation.cancelled).toBe(true);
   finish();
@@ -174,7 +174,7 @@ describe("an event that asks for nothing", () => {
     const { connection, lines } = await ready({ asksNothing, handle: bug });
     expect(statusOf(await connection.call("StateChange", unreadable))).toBe(Code.OK);
     expect(statusOf(await connection.call("StartContainer", startContainer))).toBe(Code.OK);
-    const errors = ["a message that cannot be read", "a fault of our own"].map((text) => expect.stringContaining(text));
+    const errors = ["cannot decode the message", "a fault of our own"].map((text) => expect.stringContaining(text));
     await expect.poll(() => lines).toMatchObject(errors.map((error) => ({ error })));
   });
 });

@@ -129,7 +129,10 @@ describe("a runtime that will not send events is left: before NRI 0.12 it would 
 
 describe("a runtime that configured us and does not synchronize", () => {
   const warnings = ({ lines }: { readonly lines: readonly { level: string; sentence: string }[] }) =>
-    lines.filter(({ level, sentence }) => level === "warn" && sentence.startsWith("not synchronized for"));
+    lines.filter(
+      ({ level, sentence }) =>
+        level === "warn" && sentence.startsWith("the runtime did not synchronize the bridge for"),
+    );
 
   test("is told of once, and the stub says so until it does; not when it does in time, or is gone", async () => {
     const late = await configured({}, "v2.0.5", { synchronizeWithinMs: 30 });

@@ -187,7 +187,7 @@ describe("what does not reach the manager", () => {
       log,
     });
     onTestFinished(() => announcer.close());
-    await expect.poll(() => log.lines).toMatchObject([{ sentence: "the service manager cannot be notified" }]);
+    await expect.poll(() => log.lines).toMatchObject([{ sentence: "cannot notify the service manager" }]);
     const told = await startManager(socket);
     expect(await told(/STATUS=/)).toMatch(/READY=1 \| STATUS=serves containerd \| WATCHDOG=1\n/);
   });

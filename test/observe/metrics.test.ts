@@ -165,7 +165,7 @@ describe("the listener", () => {
     };
     expect(log.lines).toMatchObject([failed]);
     await end();
-    await expect.poll(() => log.lines).toMatchObject([failed, { level: "info", sentence: "metrics are served" }]);
+    await expect.poll(() => log.lines).toMatchObject([failed, { level: "info", sentence: "serving metrics" }]);
     expect((await getPage({ host: "127.0.0.1", port }, "/healthz")).status).toBe(200);
   });
 

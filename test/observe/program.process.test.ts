@@ -23,7 +23,7 @@ describe("run with metrics.listen", () => {
   it("tells a scraper what the plugins did, and a probe whether events come", async () => {
     const { node, socketPath } = createNode();
     const running = node.start();
-    await running.stderrMatches(/metrics are served/);
+    await running.stderrMatches(/serving metrics/);
     expect(await getPage({ socketPath }, "/healthz")).toMatchObject({ status: 200 });
     expect(await getPage({ socketPath }, "/readyz")).toMatchObject({ status: 503 });
     const runtime = await node.listen();

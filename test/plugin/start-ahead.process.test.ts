@@ -45,9 +45,9 @@ describe.each(spawners)("a process started ahead by the $name spawner", ({ creat
   });
 
   it.each([
-    ["ends", "exit 0", "it ended before it got a request"],
-    ["prints", "echo early; cat", "it printed something before it got a request"],
-    ["prints on stderr", "echo early >&2; cat", "it printed something before it got a request"],
+    ["ends", "exit 0", "the plugin ended before it got a request"],
+    ["prints", "echo early; cat", "the plugin printed something before it got a request"],
+    ["prints on stderr", "echo early >&2; cat", "the plugin printed something before it got a request"],
     ["is ended by a signal", "kill -KILL $$", null],
   ])("that %s takes no request, and is gone", async (_, script, fault) => {
     const { process, offer, end } = await prepare(`#!/bin/sh\n${script}\n`);
@@ -60,7 +60,7 @@ describe.each(spawners)("a process started ahead by the $name spawner", ({ creat
     const { process, offer, end } = await prepare("#!/bin/sh\nexec 0<&-\nsleep 60\n");
     await until(() => !existsSync(`/proc/${process.pid}/fd/0`));
     expect(await offer()).toBeNull();
-    expect(await end).toBe("it does not read its stdin");
+    expect(await end).toBe("the plugin does not read its stdin");
     expect(await until(() => !isAlive(process.pid))).toBe(true);
   });
 

@@ -93,8 +93,8 @@ describe("record", () => {
   });
 
   it.each([
-    ["is a file", "conf.json", "it is a file; name a folder"],
-    ["is below a file", "conf.json/cases", "a part of its path is no folder (ENOTDIR)"],
+    ["is a file", "conf.json", "this is a file; name a folder"],
+    ["is below a file", "conf.json/cases", "a part of the path is not a folder (ENOTDIR)"],
   ])("ends with 2 at once when --out %s", async (_, name, message) => {
     const path = join(folder, name);
     const { code, stderr } = await record("--out", path);
@@ -171,7 +171,7 @@ describe("run --record", () => {
     const runtime = await listen();
     const running = start("run", "--record", out, ...bridgeFlags());
     await sendAll(runtime);
-    await running.stderrMatches(/"a pod was recorded"/);
+    await running.stderrMatches(/"recorded a pod"/);
     running.child.kill("SIGTERM");
     expect((await running.ended).code).toBe(0);
     const [name = ""] = readdirSync(out);

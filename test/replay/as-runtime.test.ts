@@ -83,9 +83,9 @@ it("a case of CRI-O as an earlier CRI-O sends it has other calls, and nothing el
 });
 
 it.each([
-  ["containerd", "--runtime containerd is not known: there are containerd-VERSION from 1.7 on"],
-  ["containerd-1.6.20", "--runtime containerd-1.6.20 is not known"],
-  ["docker-29.0.0", "--runtime docker-29.0.0 is not known"],
+  ["containerd", "--runtime containerd is unknown: give containerd-VERSION from 1.7 on"],
+  ["containerd-1.6.20", "--runtime containerd-1.6.20 is unknown"],
+  ["docker-29.0.0", "--runtime docker-29.0.0 is unknown"],
   ["cri-o-1.37.0", "--runtime cri-o: basic-hostnet was recorded on containerd"],
 ])("--runtime %s is refused: %s", (runtime, message) => {
   const fault = { code: "USAGE", message: expect.stringContaining(message) };

@@ -51,7 +51,7 @@ describe.skipIf(!privilege.ok)("a plugin in a captured view that", () => {
       response: { adjust: { env: [{ key: "FINE", value: "1" }] } },
       error: null,
     });
-    for (const part of ["what it wrote to ", ...parts]) expect(played.fault("wrong")).toContain(part);
+    for (const part of ["the plugin's write to ", ...parts]) expect(played.fault("wrong")).toContain(part);
     expect(cgroupMounts()).toEqual(before);
   });
 
@@ -62,7 +62,7 @@ describe.skipIf(!privilege.ok)("a plugin in a captured view that", () => {
     bench.onCreate("odd", {}, `${script}; echo -1 >${cpu}/cpu.cfs_quota_us`);
     const refused = await bench.play({ plugins: ["odd"], ...atCreate });
     expect(refused.fault("odd")).toMatch(
-      /^.*what it wrote to \/sys\/fs\/cgroup\/.*set `lostWrites: warn` to go on without it/,
+      /^.*the plugin's write to \/sys\/fs\/cgroup\/.*set `lostWrites: warn` to go on without it/,
     );
     const played = await bench.play({ plugins: ["odd"], ...atCreate, config: `${atCreate.config}lostWrites: warn\n` });
     expect(played.answer("CreateContainer")).toEqual({
@@ -146,7 +146,7 @@ describe.skipIf(!privilege.ok)("without CAP_SYS_ADMIN", () => {
     const played = await bench.play({ ...given, by: ["setpriv", "--bounding-set", "-sys_admin"] });
     expect(played.run("looker")?.stderr).toEqual(["node"]);
     const said = played.log.filter(
-      ({ msg }) => msg === "cgroup writes cannot be captured here: plugins see the node's cgroups",
+      ({ msg }) => msg === "cannot capture cgroup writes on this node: plugins see the node's cgroups",
     );
     expect(said).toMatchObject([{ level: "warn", reason: expect.stringContaining("CAP_SYS_ADMIN") }]);
     expect(played.answer("CreateContainer")).toEqual({ response: {}, error: null });

@@ -95,7 +95,7 @@ describe("a conf.json that is a link into a directory that everybody can write",
 describe("a configuration of the bridge, which says where plugins are, that others can write", () => {
   const open = (node: TestNode) => chmodSync(node.configFile, 0o666);
   const refused = (node: TestNode) =>
-    `the configuration is refused: ${writable(node.configFile, "0666", "any user")}; ${remedy} (as a flag: --permissions trust)`;
+    `the bridge refuses its configuration file: ${writable(node.configFile, "0666", "any user")}; ${remedy} (as a flag: --permissions trust)`;
 
   it("is not started with, even where it says trust; the flag alone says that", async () => {
     const node = new TestNode({ config: { permissions: "trust" } });
@@ -113,7 +113,7 @@ describe("a configuration of the bridge, which says where plugins are, that othe
     node.writeConfig({ onFailure: { create: "ignore" } });
     open(node);
     program.child.kill("SIGHUP");
-    await program.stderrMatches(/the last good one stays/);
+    await program.stderrMatches(/the bridge keeps the last good one/);
     expect(logLines(program).at(-1)).toMatchObject({ error: refused(node) });
     node.writeConf("missing");
     expect(await bridge.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({ error: { code: "UNKNOWN" } });

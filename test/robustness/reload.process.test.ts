@@ -17,7 +17,7 @@ it("SIGHUP takes no other place for the state: the last good configuration stays
   const { plugin, program } = await node.connect();
   node.writeConfig({ state: { directory: join(node.folder, "elsewhere") }, onFailure: { create: "ignore" } });
   program.child.kill("SIGHUP");
-  await program.stderrMatches(/the last good one stays/);
+  await program.stderrMatches(/the bridge keeps the last good one/);
   expect(logLines(program).at(-1)).toMatchObject({ error: expect.stringMatching(/state.*cannot change.*restart/) });
   expect(await plugin.call("RunPodSandbox", { pod: nextPod() })).toMatchObject({ error: { code: "UNKNOWN" } });
   expect(existsSync(join(node.folder, "elsewhere"))).toBe(false);

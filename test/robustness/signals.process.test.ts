@@ -68,7 +68,7 @@ it("SIGHUP lets the call that runs have its answer before it registers anew", as
   await until(() => markedProcesses(node.mark).length > 0);
   node.writeConfig({ states: ["create", "update", "delete"] });
   program.child.kill("SIGHUP");
-  await program.stderrMatches(/the configuration is read again/);
+  await program.stderrMatches(/reloaded the configuration/);
   gate.open();
   expect(await answer).toMatchObject({ dropped: false, error: { message: "nri invoke: plugin: plugin: no" } });
   const again = await runtime.accept(Deadline.after(10_000));

@@ -94,7 +94,7 @@ function payloadOf(frame: Frame<TtrpcHeader>): Uint8Array {
     throw new StatusError(Code.ResourceExhausted, oversizedText(length, ttrpcLayout.maxPayloadLength));
   }
   if (type !== MessageType.response) {
-    throw new BridgeError("PROTOCOL", `a message of type ${type} came in place of a response`);
+    throw new BridgeError("PROTOCOL", `a message of type ${type} arrived instead of a response`);
   }
   const { status, payload } = decodeResponse(frame.payload);
   if (status !== undefined && status.code !== Code.OK) throw new StatusError(status.code, status.message);

@@ -48,7 +48,7 @@ export class Mux {
       if (this.closed) return;
       const { connId, length } = frame.header;
       if (frame.kind === "oversized") {
-        const text = `a mux frame of ${length} bytes for connection ${connId}; at most ${muxLayout.maxPayloadLength} are taken`;
+        const text = `the peer sent a mux frame of ${length} bytes for connection ${connId}; the limit is ${muxLayout.maxPayloadLength}`;
         this.close(new BridgeError("FRAME_TOO_LARGE", text, { connId, length }));
       } else this.listeners.get(connId)?.(frame.payload);
     }

@@ -32,7 +32,7 @@ export function codec<Read, Written>({
       try {
         return read(new ProtobufReader(bytes, sparing), bytes.length);
       } catch (cause) {
-        const text = `the peer sent a message that cannot be read: ${errorText(cause)}`;
+        const text = `cannot decode the message: ${errorText(cause)}`;
         throw new BridgeError("PROTOCOL", text, {}, { cause });
       }
     },

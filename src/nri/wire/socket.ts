@@ -25,7 +25,7 @@ const remedies: Readonly<Record<string, string>> = {
   ENOENT: "no such socket; is NRI enabled in the runtime, and the socket's directory mounted?",
   ECONNREFUSED: "no process listens there; is the runtime running, and is the path a socket?",
   EACCES: "permission denied; run as root, or as the socket's owner",
-  ENOTDIR: "a part of the path is no directory",
+  ENOTDIR: "a part of the path is not a directory",
   EAGAIN: "the runtime has too many connections waiting; try again later",
 };
 
@@ -71,7 +71,7 @@ export function adoptTrunk(fd: number): Trunk {
   try {
     return new SocketTrunk(new NetSocket(options), onread);
   } catch (error) {
-    throw connectFailed(`file descriptor ${fd}`, `it is no open socket: ${errorText(error)}`, error);
+    throw connectFailed(`file descriptor ${fd}`, `the descriptor is not an open socket: ${errorText(error)}`, error);
   }
 }
 
@@ -81,7 +81,7 @@ export function adoptTrunk(fd: number): Trunk {
  */
 export function checkPath(path: string): void {
   const length = Buffer.byteLength(path);
-  if (length === 0) throw connectFailed("(empty)", "the path of a socket is needed");
+  if (length === 0) throw connectFailed("(empty)", "the path of the socket is empty");
   if (path.includes("\0")) throw connectFailed(JSON.stringify(path), "the path has a NUL in it");
   if (length > MAX_PATH_BYTES) {
     throw connectFailed(path, `the path has ${length} bytes; a unix socket's has at most ${MAX_PATH_BYTES}`);
@@ -144,7 +144,7 @@ export class SocketTrunk implements Trunk {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     const waiting = this.socket.writableLength;
     if (waiting + length > MAX_QUEUED_BYTES) {
-      const text = `the peer does not read: ${waiting} bytes wait for it`;
+      const text = `the peer does not read from the socket: ${waiting} bytes wait to be sent`;
       this.close(new BridgeError("CONNECTION_CLOSED", text, { waiting }));
       return;
     }

@@ -11,7 +11,7 @@ const services = { containerd: "containerd", "cri-o": "crio" } as const satisfie
 export function restart(runtime: RuntimeFacts | undefined): string {
   if (runtime === undefined) return "restart the runtime";
   const { name, pid, unit } = runtime;
-  if (unit === "") return `restart ${name} (process ${pid}, which no systemd unit has)`;
+  if (unit === "") return `restart ${name} (process ${pid}, not part of a systemd unit)`;
   return `systemctl restart ${unit ?? services[name]}`;
 }
 
@@ -30,7 +30,7 @@ export function again(facts: Facts, how: "reload" | "restart"): string {
   if (!isLaunched && (pid === undefined || unit !== "")) return `systemctl ${how} ${unit ?? "nri-v01-bridge"}`;
   if (how === "reload" && flagOf(args, "--config") !== undefined) return `send SIGHUP to process ${pid}, the bridge`;
   if (isLaunched) return restart(facts.runtime);
-  return `restart the bridge (process ${pid}, which no systemd unit has: its pod, or what started it)`;
+  return `restart the bridge (process ${pid}, not part of a systemd unit: restart its pod or whatever started it)`;
 }
 
 /** compat: k3s and RKE2 write config.toml from a template at each start; their recent versions import drop-in files. */
@@ -55,8 +55,8 @@ export function editRuntime(runtime: RuntimeFacts, place: string, edit: string):
   const generated = files.find((file) => runtime.config.generated.includes(file));
   const source = sourceOf(runtime.config, generated);
   const why = source
-    ? `${generated} is made anew at each start`
-    : "this file is generated, as it says itself: change what it is made from";
+    ? `${generated} is generated again at each start of the runtime`
+    : "this file says that it is generated: change its source";
   return `in ${source ?? place} ${edit}${generated ? ` (${why})` : ""}; then ${restart(runtime)}`;
 }
 
@@ -145,10 +145,10 @@ export function guardFile(file: string, fault: string): string {
   const isAbove = file.startsWith(path === "/" ? "/" : `${path}/`);
   const isShared = /^mode [1357]/.test(rest) || path.startsWith("/home/");
   const isFirstLines = rest.includes("(the first line of ");
-  if (isFirstLines && isShared) return `let the first line of ${file} lead to ${safePlace}, and not to ${path}`;
+  if (isFirstLines && isShared) return `let the first line of ${file} name a program in ${safePlace}, not in ${path}`;
   if (isAbove && isShared) return `move ${file} out of ${path}, to ${safePlace}`;
   if (!isFirstLines && !isAbove && path !== file) {
-    return `a link on the way to ${file} leads to ${path}: put what it leads to into ${safePlace}, and let the link lead there`;
+    return `a link on the way to ${file} leads to ${path}: move the target of the link to ${safePlace}, and point the link there`;
   }
   // These commands do not change a file or directory that is safe already.
   const all = (isAbove ? wayTo(file, path) : [path]).map(shellWord).join(" ");

@@ -29,7 +29,7 @@ export function readLive(id: string, root = "/"): Given {
   }
   if (more.length > 0) {
     const ids = [one, ...more].map((found) => found.id).join(" and ");
-    throw new BridgeError("USAGE", `${id} is the beginning of the ids ${ids}`);
+    throw new BridgeError("USAGE", `${id} matches several ids: ${ids}`);
   }
   // Only the request timeout is needed of the runtime's configuration. The runtime's version does not change the timeout, so its
   // --version does not run.

@@ -30,7 +30,7 @@ export function readGiven(argument: string): Given {
   if (number === undefined) return given;
   const index = Number(number);
   if (given.wanted.has(index)) return { ...given, wanted: new Set([index]) };
-  throw new BridgeError("USAGE", `${argument}: there are ${given.wanted.size} events, 1 is the first`);
+  throw new BridgeError("USAGE", `${argument}: give a number from 1 to ${given.wanted.size}`);
 }
 
 export function givenOf(played: Case): Given {

@@ -169,7 +169,7 @@ export class FileQueue {
   append(path: string, bytes: Uint8Array): void {
     this.add(path, async () => {
       this.written += bytes.length;
-      if (this.written > this.limit) throw new Error(`a recording takes ${this.limit} bytes at most`);
+      if (this.written > this.limit) throw new Error(`the recording reached its limit of ${this.limit} bytes`);
       await appendFile(path, bytes, { mode: 0o600 });
     });
   }

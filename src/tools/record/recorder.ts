@@ -82,7 +82,7 @@ export class Recorder {
     });
     this.files = new FileQueue(bytes, (error) => {
       this.fault = errorText(error);
-      log.error({ out, error: this.fault }, "recording stopped: it cannot be written");
+      log.error({ out, error: this.fault }, "recording stopped: cannot write the case files");
       this.finish();
     });
   }
@@ -130,7 +130,7 @@ export class Recorder {
 
   /** Reports a case once it is on the disk, or once writing it has failed. */
   private tell(writer: CaseWriter): void {
-    const { log, onCase = (recorded) => log.info(recorded, "a pod was recorded") } = this.options;
+    const { log, onCase = (recorded) => log.info(recorded, "recorded a pod") } = this.options;
     this.telling.push(this.files.flush().then(() => onCase(this.summaryOf(writer))));
   }
 
@@ -149,7 +149,7 @@ export class Recorder {
       try {
         work();
       } catch (error) {
-        this.options.log.error({ error: errorText(error) }, "a part of the recording is lost");
+        this.options.log.error({ error: errorText(error) }, "lost a part of the recording");
       }
     }
   }
@@ -215,7 +215,7 @@ export function readConf(path: string): Uint8Array | null {
 export function makeOutFolder(folder: string, flag: string): void {
   const out = resolve(folder);
   try {
-    if (kindOf(out) === "file") throw new BridgeError("USAGE", `${out}: it is a file; name a folder`);
+    if (kindOf(out) === "file") throw new BridgeError("USAGE", `${out}: this is a file; name a folder`);
     makeDirectory(out, 0o700);
     accessSync(out, constants.W_OK | constants.X_OK);
   } catch (error) {

@@ -12,7 +12,7 @@ export function parseRuntime(text: string): Case["runtime"] {
   const [, name = "", version = ""] = /^(.+?)-v?(\d.*)$/.exec(text) ?? [];
   const nri = inferNriVersion(name, version);
   const known = "containerd-VERSION from 1.7 on and cri-o-VERSION from 1.26 on";
-  if (nri === undefined) throw new BridgeError("USAGE", `--runtime ${text} is not known: there are ${known}`);
+  if (nri === undefined) throw new BridgeError("USAGE", `--runtime ${text} is unknown: give ${known}`);
   return { name, version, dialect: hasFeature(nri, "ownCalls") ? "dedicated" : "state-change" };
 }
 

@@ -112,7 +112,7 @@ export function parseEvents(text: string, file: string): RecordedEvent[] {
       if (method === "Synchronize") synchronizeRequest.decode(payload);
       else decodeEvent(method, payload);
     } catch (error) {
-      const fault = `the event's payload is no ${method} request of NRI: ${errorText(error)}`;
+      const fault = `the event's payload is not a ${method} request of NRI: ${errorText(error)}`;
       throw new BridgeError("USAGE", `${where}: ${fault}`);
     }
     const pairs = (metadata ?? []).map(({ key, value }) => [key, value] as const);

@@ -140,8 +140,8 @@ export function readExpected(folder: string): readonly ComparedLine[] {
     .split("\n")
     .flatMap((line, at) => (line.trim() === "" ? [] : [parseJson(line, lineSchema, `${file}:${at + 1}`)]));
   if (lines.some(({ type }) => type === "run")) return lines;
-  const what = text === undefined ? "no such file" : "it holds no plugin's run";
-  throw new BridgeError("USAGE", `${file}: ${what}: nothing to compare with; record --run writes it`);
+  const what = text === undefined ? "no such file" : "the file records no plugin run";
+  throw new BridgeError("USAGE", `${file}: ${what}: --compare needs this file; record it with record --run`);
 }
 
 /** The differences between a recording and its replay, in the order of the recording. Lines that only the replay has come last. */

@@ -166,7 +166,7 @@ export class RuntimePlugin {
       // compat: the runtime closes the plugin's connection, and counts the event as a success (adaptation's
       // isFatalError).
       const fields = { ...this.identity, method, error: errorText(thrown) };
-      this.facts.log.error(fields, "closing the plugin, it did not answer");
+      this.facts.log.error(fields, "closing the connection to the plugin: it did not answer");
       this.close();
       return outcome({ error: toCallError(thrown) }, true);
     }

@@ -49,7 +49,7 @@ export async function createRuntime({ socketPath, nriVersion, dialect, ...about 
 function nriOf(name: string, version: string, stated: string | undefined): Version {
   const known = stated === undefined ? inferNriVersion(name, version) : parseVersion(stated);
   if (known !== undefined) return known;
-  throw new BridgeError("USAGE", `the NRI version of ${name} ${version} is not known: state one`);
+  throw new BridgeError("USAGE", `the NRI version of ${name} ${version} is unknown: state one`);
 }
 
 export class Runtime {

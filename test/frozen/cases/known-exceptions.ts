@@ -35,7 +35,7 @@ export const knownExceptions: readonly KnownException[] = [
     modes: ["2 s"],
     reason: timeLimit,
     differences: [
-      "error RunPodSandbox: UNKNOWN: nri invoke: plugin: recorder: did not end within <n> ms and was ended (the runtime's plugin_request_timeout sets the limit)",
+      "error RunPodSandbox: UNKNOWN: nri invoke: plugin: recorder: did not end within <n> ms and was killed (the runtime's plugin_request_timeout sets the limit)",
       "recorder2 create pod1: did not run",
     ],
   },
@@ -44,7 +44,7 @@ export const knownExceptions: readonly KnownException[] = [
     modes: ["2 s"],
     reason: timeLimit,
     differences: [
-      "error StartContainer: UNKNOWN: nri invoke: plugin: recorder: did not end within <n> ms and was ended (the runtime's plugin_request_timeout sets the limit)",
+      "error StartContainer: UNKNOWN: nri invoke: plugin: recorder: did not end within <n> ms and was killed (the runtime's plugin_request_timeout sets the limit)",
       "recorder2 create ctr1: did not run",
     ],
   },

@@ -16,14 +16,14 @@ const row = rowOf("doctor", "migrate");
 const bridges = given((facts) => (facts.runtime?.pid !== undefined && mayTakeNri2(facts) ? facts.process : undefined));
 
 const without = {
-  why: "containers start without their plugins, and nothing says so",
+  why: "containers start without their plugins, and the runtime reports no error",
   where: ({ status }: ProcessFacts, { state }: Facts) => (status ? `${state.directory}/${statusFile}` : ""),
 } as const;
 
 const halted = {
   stopped: "is stopped by a signal or a debugger",
   frozen: "is frozen with its cgroup",
-  stuck: "has not waited for events for two seconds: it hangs",
+  stuck: "hangs: its event loop has not run for two seconds",
 } as const;
 
 /** Rows about the bridge's process: whether it runs, is registered, and with which configuration it runs. */
@@ -38,13 +38,14 @@ export const bridgeRows: Table = [
           launched.every(({ bridge, named, executable, missing }) => !bridge || !named || (executable && !missing)),
       ),
       what: ({ status }) => {
-        if (status === undefined) return "no bridge runs on this node, and nothing says that one ran";
+        if (status === undefined)
+          return "no bridge runs on this node, and no status file shows that a bridge ran before";
         const { end, pid } = status;
         return `the bridge ${end ? `ended at ${end.at}: ${end.text}` : `(process ${pid}) was killed or crashed`}${lastOf(status)}`;
       },
       fix: ({ status }, facts) => {
         if (launchedBridge(facts))
-          return `${restart(facts.runtime)} # it launches its plugins then, and not again when they end or it drops them`;
+          return `${restart(facts.runtime)} # the runtime launches plugins only when it starts`;
         if (status === undefined)
           return "systemctl enable --now nri-v01-bridge # where it is not installed: README.md, Deploy";
         return "systemctl start nri-v01-bridge # journalctl -u nri-v01-bridge says more; as a DaemonSet: its pod";
@@ -82,7 +83,7 @@ export const bridgeRows: Table = [
         return isSame && digestOf(settings) !== digest;
       }),
       what: ({ pid }, { bridge }) => `the bridge (process ${pid}) runs with an older configuration than ${bridge.file}`,
-      why: "what was changed in the file has no effect yet",
+      why: "the changes of the file have no effect yet",
       fix: (_, facts) => again(facts, needsRestart(facts) ? "restart" : "reload"),
       where: (_, { bridge }) => bridge.file ?? "",
     }),
@@ -92,9 +93,10 @@ export const bridgeRows: Table = [
       const nri = nriOf(facts);
       return nri !== undefined && !hasFeature(nri, "closesOnce") && launchedBridge(facts);
     },
-    what: ({ path }, { runtime }) => `${nameOf(runtime)} launches ${path}, and closes a descriptor of it twice`,
-    why: "another socket of the runtime may be closed with it: kubectl exec, logs and port-forward fail until its next restart (containerd issue 8860)",
-    fix: "go to containerd 1.7.14 or CRI-O 1.29.2, or later; or run the bridge as a service (deploy/systemd)",
+    what: ({ path }, { runtime }) =>
+      `${nameOf(runtime)} launches ${path}, and closes a file descriptor of this plugin's connection twice`,
+    why: "the second close can hit another socket of the runtime: kubectl exec, logs and port-forward fail until its next restart (containerd issue 8860)",
+    fix: "upgrade to containerd 1.7.14 or CRI-O 1.29.2, or later; or run the bridge as a service (deploy/systemd)",
   }),
   row("event-unknown", "warning", {
     when: (facts) => {
@@ -103,7 +105,7 @@ export const bridgeRows: Table = [
     },
     what: ({ plugin, event }, { runtime }) =>
       `plugins.${plugin}.events has ${event}, and ${nameOf(runtime)} has no such event`,
-    why: "the plugin is not run for it",
+    why: "the bridge does not run the plugin for this event",
     fix: ({ plugin, event, remedy }) => `${remedy}; or take ${event} out of plugins.${plugin}.events`,
     where: ({ plugin, event }, { bridge }) => `${bridge.file}:${bridge.lineOf(["plugins", plugin, "events", event])}`,
   }),
@@ -150,6 +152,6 @@ function nriOf({ runtime }: Facts) {
 function lastOf(status: Status | undefined): string {
   if (status === undefined) return "";
   const { lastFailure: failure, starts } = status;
-  const again = isLoop(status) ? `; it is started again and again, ${keptStarts} times since ${starts[0]}` : "";
+  const again = isLoop(status) ? `; it was restarted in a loop: ${keptStarts} starts since ${starts[0]}` : "";
   return `${again}${failure ? `; its last failure, at ${failure.at}: ${failure.text}` : ""}`;
 }

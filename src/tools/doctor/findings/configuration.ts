@@ -9,7 +9,7 @@ import { captureInCreate, guardFile, setBridge, shellWord } from "../fixes.js";
 const row = rowOf("doctor", "migrate", "check");
 const rowOfNode = rowOf("doctor", "migrate");
 
-const runFails = "its run fails, and with it every pod or container that it is run for (onFailure.create: fail)";
+const runFails = "each run of the plugin fails, and with it the pod or container (onFailure.create: fail)";
 const cannotRun = {
   why: runFails,
   where: ({ path, index }: PluginFacts, { conf }: Facts) => path || `${conf.path}#/plugins/${index}`,
@@ -24,12 +24,12 @@ export const configurationRows: Table = [
     when: ({ bridge }) => bridge.faults,
     what: ({ text }) => `the bridge's configuration is wrong: ${text}`,
     why: "as a service the bridge does not start; launched by the runtime it fails every create",
-    fix: "correct the place; docs/CONFIG.md lists every key",
+    fix: "correct the key named above; docs/CONFIG.md lists every key",
   }),
   row("bridge-config-permissions", "error", {
     when: ({ bridge }): string | undefined => bridge.permissionFault ?? undefined,
     what: (fault) => fault,
-    why: "a user who can write it says where plugins are; with --config the bridge refuses it, unless --permissions trust is given",
+    why: "a user who can write this file decides where plugins are; with --config the bridge refuses the file, unless --permissions trust is given",
     fix: (fault, { bridge }) => guardFile(bridge.file ?? "", fault),
     where: (_, { bridge }) => bridge.file ?? "",
   }),
@@ -37,7 +37,7 @@ export const configurationRows: Table = [
     when: (facts) =>
       facts.conf.list && Object.keys(facts.bridge.config.plugins).filter((type) => !listed(facts).includes(type)),
     what: (type) => `the bridge's configuration has settings for ${type}, and conf.json lists no such plugin`,
-    why: "the plugin that is meant runs with the global settings",
+    why: "the plugin that was meant, if any, runs with the global settings",
     fix: (type, facts) => {
       const nearest = nearestName(type, listed(facts));
       return nearest === undefined
@@ -50,7 +50,7 @@ export const configurationRows: Table = [
     when: ({ conf }): string | undefined => conf.permissionFault ?? undefined,
     severity: (_, facts) => (isStrict(facts) ? "error" : "warning"),
     what: (fault) => fault,
-    why: "a user who can write it says what runs as root; with permissions: strict the bridge refuses it",
+    why: "a user who can write this file decides what runs as root; with permissions: strict the bridge refuses the file",
     fix: (fault, { conf }) => guardFile(conf.path, fault),
     where: (_, { conf }) => conf.path,
   }),
@@ -81,8 +81,8 @@ export const configurationRows: Table = [
   row("conf-empty", "warning", {
     // The fix suggests no plugin's name: a plugin that conf.json lists and that is not installed fails every pod.
     when: ({ conf }) => conf.list?.plugins.length === 0,
-    what: (_, { conf }) => `${conf.path} ${conf.exists ? "lists no plugin" : "is not there"}`,
-    why: "no plugin runs, and that is no error: containerd 1.6 did the same",
+    what: (_, { conf }) => `${conf.path} ${conf.exists ? "lists no plugin" : "does not exist"}`,
+    why: "no plugin runs, and the bridge reports no error, like containerd 1.6",
     fix: "nothing, if no plugin is to run here; else put back the file that listed the plugins, or install them again",
     where: (_, { conf }) => conf.path,
   }),
@@ -120,7 +120,7 @@ export const configurationRows: Table = [
     row("plugin-wrong-architecture", "error", {
       ...cannotRun,
       when: plugins(({ binary }) => binary?.foreign),
-      what: ({ path }, { self }) => `${path} is a program for another machine than this, which is ${self.arch}`,
+      what: ({ path }, { self }) => `${path} is a program for another architecture; this machine is ${self.arch}`,
       fix: ({ path, type }, { self }) => `install the ${self.arch} build of ${type} as ${path}`,
     }),
     row("plugin-needs", "error", {
@@ -130,7 +130,7 @@ export const configurationRows: Table = [
       what: ({ path, binary }) =>
         `${path} needs ${JSON.stringify(binary?.missing)}, which is ${binary?.missing?.startsWith("/") ? "not there" : "not on its PATH"}`,
       fix: ({ path, type, binary }) => {
-        if (binary?.missing?.endsWith("\r")) return `write ${path} with line ends of \\n alone`;
+        if (binary?.missing?.endsWith("\r")) return `write ${path} with line ends of \\n only`;
         return `install ${binary?.missing}, or ${binary?.format === "script" ? `correct the first line of ${path}` : `a static build (CGO_ENABLED=0) of ${type}`}`;
       },
     }),
@@ -170,7 +170,8 @@ export const configurationRows: Table = [
   row("plugin-needs-conf", "error", {
     ...cannotRun,
     when: (facts) => knownIn(facts).filter(({ index }) => facts.conf.list?.plugins[index]?.conf === undefined),
-    what: ({ type }, { conf }) => `${type} has no "conf" in ${conf.path}, and reads it at each of its runs`,
+    what: ({ type }, { conf }) =>
+      `the entry of plugin ${type} in ${conf.path} has no "conf", and the plugin reads "conf" at each run`,
     fix: ({ type, known }, { conf }) =>
       `in ${conf.path} write {"type": ${JSON.stringify(type)}, "conf": ${known.conf}}, with its own values (docs/MIGRATION.md)`,
   }),
@@ -179,15 +180,16 @@ export const configurationRows: Table = [
       knownIn(facts).filter(({ known, settings }) =>
         known.states.some((state) => !Object.values(settings.events).includes(state)),
       ),
-    what: ({ type, known }) => `${type} acts on ${known.states.join(" and ")} alone, and is run for create and delete`,
-    why: "it does nothing, and says that all is well",
+    what: ({ type, known }) =>
+      `${type} acts on ${known.states.join(" and ")} only, but the bridge runs it for create and delete`,
+    why: "the plugin does nothing, and reports success",
     fix: ({ type, known }, facts) => setBridge(facts, ["plugins", type, "events"], known.events),
     where: (_, { bridge, conf }) => bridge.file ?? conf.path,
   }),
   row("plugin-not-listed", "info", {
     when: ({ unlisted }) => unlisted.filter(({ speaksNri2 }) => !speaksNri2),
     what: ({ path }) => `${path} is installed, and conf.json does not name it`,
-    why: "it does not run",
+    why: "the bridge does not run it",
     fix: ({ path }, { conf }) =>
       `nothing, unless it is a v0.1 plugin that is to run: then add {"type": ${JSON.stringify(basename(path))}} to plugins in ${conf.path}`,
   }),
@@ -195,8 +197,8 @@ export const configurationRows: Table = [
     when: ({ plugins, cgroup }) =>
       cgroup === "v2" && plugins.filter((plugin) => plugin.cgroup !== "capture" && plugin.binary?.v1Only),
     what: ({ type, binary }) =>
-      `${type} writes to cgroup v1 (${binary?.v1Names.slice(0, 3).join(", ")}), and this node has v2 alone`,
-    why: "the files are not there: the plugin fails, or does nothing and says all is well",
+      `${type} writes to cgroup v1 (${binary?.v1Names.slice(0, 3).join(", ")}), and this node has only v2`,
+    why: "these files do not exist: the plugin fails, or does nothing and reports success",
     fix: ({ type }, facts) => {
       const { capture } = facts;
       // Where the bridge cannot make a captured view, this setting alone would fail each create: say first what allows a view.
@@ -214,7 +216,7 @@ export const configurationRows: Table = [
           settings.phase === "start" && seen === "capture" && settings.states.includes("create"),
       ),
     what: ({ type }) => `${type} writes cgroups in phase start, and systemd keeps the cgroups of this node`,
-    why: "each systemctl daemon-reload, which every package upgrade does, undoes what was written",
+    why: "each systemctl daemon-reload, which package upgrades run, undoes what the plugin wrote",
     fix: ({ type }, facts) => captureInCreate(facts, type),
     where: (_, { bridge }) => bridge.file ?? bridge.config.confFile,
   }),
@@ -225,11 +227,11 @@ export const configurationRows: Table = [
     },
     severity: ({ captured }) => (captured.some(isAsked) ? "error" : "warning"),
     what: ({ captured, reason }) =>
-      `no captured cgroup view can be made for ${captured.map(({ type }) => type).join(", ")}: ${reason}`,
+      `the bridge cannot make a captured cgroup view for ${captured.map(({ type }) => type).join(", ")}: ${reason}`,
     why: ({ captured }) =>
       captured.some(isAsked)
         ? "with cgroup: capture the plugin's run fails, and with it the create"
-        : "with cgroup: auto the plugin sees the node's own cgroups, where the container's is not made yet",
+        : "with cgroup: auto the plugin sees the node's own cgroups, and the container's cgroup does not exist yet",
     fix: ({ remedy }) => remedy,
     where: (_, { bridge }) => bridge.file ?? bridge.config.confFile,
   }),

@@ -25,11 +25,13 @@ export const nodeRows: Table = [
         plugins.some(mayRefuse),
     ),
     what: (runtime, { plugins }) =>
-      `${nameOf(runtime)} is not told that the create of a pod sandbox failed (${plugins
+      `${nameOf(runtime)} ignores that the create of a pod sandbox failed (${plugins
         .filter(mayRefuse)
         .map(({ type }) => type)
-        .join(", ")}): the sandbox runs, and each of its containers fails until a create of it succeeds`,
-    why: `${refusedSandboxFault.fault}; the failure is an error in the bridge's log, and of the containers`,
+        .join(
+          ", ",
+        )}): the sandbox runs, and the bridge fails each of its containers until the sandbox's create succeeds`,
+    why: `${refusedSandboxFault.fault}; the error is in the bridge's log and in the events of the containers`,
     fix: refusedSandboxFault.remedy,
   }),
   row("sandboxes-unserved", "warning", {
@@ -37,31 +39,31 @@ export const nodeRows: Table = [
     when: sandboxes(
       (_, { sandboxes, bridge }) => bridge.config.sandboxes === "never" && sandboxes.served && !sandboxes.unsure,
     ),
-    what: (_, { sandboxes }) => `the bridge is set to sandboxes: never, and ${sandboxes.reason}`,
+    what: (_, { sandboxes }) => `the bridge's configuration has sandboxes: never, and ${sandboxes.reason}`,
     why: "no plugin runs for pod sandboxes: neither their create nor their delete",
   }),
   row("sandboxes-twice", "warning", {
     ...setToAuto,
     when: sandboxes((_, { sandboxes, bridge }) => bridge.config.sandboxes === "always" && !sandboxes.served),
     what: (runtime) =>
-      `sandboxes: always, and ${nameOf(runtime)} runs the plugins of this conf.json for sandboxes itself`,
+      `the bridge's configuration has sandboxes: always, and ${nameOf(runtime)} itself runs the plugins of this conf.json for sandboxes`,
     why: "every plugin sees each pod sandbox twice",
   }),
   row("not-root", "warning", {
     when: ({ self }) => self.uid !== 0,
-    what: (_, { self }) => `this is user ${self.uid}, not root`,
-    why: "the socket, the runtime's process and plugins' files may be out of reach: the findings may be incomplete, and a bridge of this user does not work",
+    what: (_, { self }) => `doctor runs as user ${self.uid}, not as root`,
+    why: "the socket, the runtime's process and plugins' files may be unreadable: the findings may be incomplete, and a bridge of this user does not work",
     fix: "sudo nri-v01-bridge doctor",
     where: "",
   }),
   row("state-unusable", "error", {
     when: ({ state }) => state.fault !== null && state.directory,
     what: (_, { state }) => `the bridge does not use its state directory: ${state.fault}`,
-    why: "the journal cannot be kept: after a crash a plugin may miss a delete",
+    why: "the bridge cannot keep its journal: after a crash a plugin may miss a delete",
     fix: (directory, { state }) =>
       state.writable
         ? guardFile(directory, state.fault ?? "")
-        : `make ${directory} a directory that is the bridge's alone (root's, mode 0700); in a container mount it from the host`,
+        : `make ${directory} a directory that only the bridge uses (owner root, mode 0700); in a container mount it from the host`,
   }),
 ];
 
@@ -74,20 +76,20 @@ export const migrateRows: Table = [
     when: ({ plugins, cgroup }) =>
       cgroup !== "v2" && plugins.filter((plugin) => plugin.cgroup !== "capture" && plugin.binary?.v1Only),
     what: ({ type, binary }) => `${type} writes to cgroup v1 (${binary?.v1Names.slice(0, 3).join(", ")})`,
-    why: "on a new node with cgroup v2 the files are not there: it fails, or does nothing and says all is well",
+    why: "on a new node with cgroup v2 these files do not exist: the plugin fails, or does nothing and reports success",
     fix: ({ type }, facts) => `on the new node ${captureInCreate(facts, type)}`,
   }),
   migrateRow("migrate-lookup", "warning", {
     when: ({ plugins }) => plugins.filter(({ lookup, path, pathFirst }) => lookup.ok && (pathFirst ?? path) !== path),
     what: ({ type, path, pathFirst }) => `${type} is ${pathFirst} under containerd 1.6, and will be ${path}`,
-    why: "1.6 looked along PATH first and in the plugin directory last; the bridge does it the other way round",
+    why: "1.6 searched PATH first and the plugin directory last; the bridge searches the plugin directory first",
     fix: ({ path }, facts) => `nothing, if ${path} is the plugin; else ${setBridge(facts, ["lookup"], "path-first")}`,
     where: (_, { conf }) => conf.path,
   }),
   migrateRow("migrate-switch-on-nri", "warning", {
     when: (facts) => facts.plugins.length > 0 && mayNeedSwitch(facts),
     what: "containerd 1.7 has NRI switched off by default; 2.x and CRI-O 1.30 have it on",
-    why: "after an upgrade to 1.7 no plugin runs, and nothing says so",
+    why: "after an upgrade to 1.7 no plugin runs, and containerd reports no error",
     fix: (_, { runtime }) =>
       `after the upgrade: ${
         runtime?.name === "containerd"

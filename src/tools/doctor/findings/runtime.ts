@@ -36,8 +36,8 @@ export const runtimeRows: Table = [
   row("runtime-missing", "error", {
     when: ({ runtime }) => runtime === undefined,
     what: "neither containerd nor CRI-O runs here or is installed",
-    why: "plugins are run for the events of a runtime",
-    fix: "from a container, mount the node's / and give it as --root; where there is none, install containerd 1.7 or later, or CRI-O 1.26 or later",
+    why: "the bridge runs plugins for the events of a runtime",
+    fix: "from a container, mount the node's / and give it as --root; if the node has no runtime, install containerd 1.7 or later, or CRI-O 1.26 or later",
     where: "/",
   }),
   rowOf("doctor")("runtime-too-old", "error", {
@@ -47,20 +47,20 @@ export const runtimeRows: Table = [
       name === "containerd"
         ? "containerd up to 1.6 runs v0.1 plugins itself, and the bridge has nothing to connect to"
         : "CRI-O has NRI from 1.26 on",
-    fix: "nri-v01-bridge doctor --migrate # says what will change for each plugin; then upgrade the runtime",
+    fix: "nri-v01-bridge doctor --migrate # says what changes for each plugin; then upgrade the runtime",
   }),
   row("runtime-out-of-sight", "warning", {
     when: runtimes(({ pid }, { socket }) => pid === undefined && socket.kind === "socket" && !socket.refuses),
-    what: ({ name }) => `the NRI socket is here, and no process of ${name} is in sight`,
-    why: "without the runtime's pid namespace OCI bundles cannot be read (specs come from events and lose fields), and ended pods are not noticed",
+    what: ({ name }) => `the NRI socket exists, but doctor finds no process of ${name}`,
+    why: "without the runtime's pid namespace the bridge cannot read OCI bundles (specs come from events and lose fields), and does not notice pods that end",
     fix: "in the DaemonSet set hostPID: true; in a container runtime --pid=host",
     where: "/proc",
   }),
   row("runtime-stopped", "warning", {
     when: runtimes(({ pid }, { socket }) => pid === undefined && (socket.kind !== "socket" || socket.refuses)),
     what: (runtime, { socket }) =>
-      `${nameOf(runtime)} is installed and does not run${socket.refuses ? `: ${socket.path} is what it left, and refuses connections` : ""}`,
-    why: "there are no events, and its files alone say what it would do",
+      `${nameOf(runtime)} is installed but not running${socket.refuses ? `: it left ${socket.path}, which refuses connections` : ""}`,
+    why: "the runtime sends no events, and doctor can judge only its configuration files",
     fix: (runtime) => `if it is this node's runtime: ${restart(runtime)}`,
   }),
   row("runtime-twice", "warning", {
@@ -72,15 +72,15 @@ export const runtimeRows: Table = [
         return isSame && nri.enabled && !disabledPlugins.some(({ name }) => name === nriSection);
       }),
     what: (other, { runtime }) => `two runtimes with one NRI socket run here: ${placeOf(runtime)}, ${placeOf(other)}`,
-    why: "the one that started last has the socket, and pods of the other have no plugins",
+    why: "the runtime that started last has the socket, and pods of the other runtime have no plugins",
     fix: (other) =>
-      `leave NRI on in the one that the kubelet uses (--container-runtime-endpoint); where that is the first, ${setNri(other, "enabled", other.name !== "cri-o")}`,
+      `leave NRI on in the runtime that the kubelet uses (--container-runtime-endpoint); if that is the first one, ${setNri(other, "enabled", other.name !== "cri-o")}`,
     where: ({ config }) => config.path,
   }),
   row("runtime-config-fault", "error", {
     when: (facts) => mayTakeNri2(facts) && facts.runtime?.config.faults,
-    what: ({ text }, { runtime }) => `${runtime?.name}'s configuration cannot be used: ${text}`,
-    why: "nothing in it is certain, and where it is wrong the runtime does not start",
+    what: ({ text }, { runtime }) => `${runtime?.name}'s configuration is not usable: ${text}`,
+    why: "doctor cannot rely on this configuration, and the runtime may not start with it",
     fix: ({ text }, { runtime }) =>
       text.includes("EACCES") ? "sudo nri-v01-bridge doctor" : `correct the file, then ${restart(runtime)}`,
   }),
@@ -93,7 +93,7 @@ export const runtimeRows: Table = [
       return `NRI's settings under ${table} have ${keys.join(", ")}: ${place}`;
     },
     // compat: measured with `containerd config dump` of 1.7.24 and 2.1.9.
-    why: "it has no effect there; over a short name in a file of version 2 containerd 1.7 does not start",
+    why: "the keys have no effect there; with a short name in a file of version 2 containerd 1.7 does not start",
     fix: ({ keys, table, belongs, meant, where }, { runtime }) => {
       if (runtime === undefined) return "";
       const replaced = meant === undefined ? `take ${keys[0]} out` : `write ${meant} for ${keys[0]}`;
@@ -108,7 +108,7 @@ export const runtimeRows: Table = [
     row("nri-disabled", "error", {
       when: readable((runtime) => disabled(runtime).length > 0),
       what: (runtime) => `disabled_plugins of ${nameOf(runtime)} holds ${quoted(disabled(runtime))}`,
-      why: "NRI's events come from CRI: without either no plugin runs, and nothing says so",
+      why: "NRI's events come from the CRI plugin: without both no plugin runs, and the runtime reports no error",
       fix: (runtime) => {
         const places = [...new Set(disabled(runtime).map(({ where }) => where))].join(" and ");
         return editRuntime(runtime, places, `take ${quoted(disabled(runtime))} out of disabled_plugins`);
@@ -119,13 +119,13 @@ export const runtimeRows: Table = [
       when: readable(({ config: { nri, ignored } }) => !nri.enabled && !ignored.some(({ switches }) => switches)),
       what: (runtime) =>
         `NRI is switched off in ${nameOf(runtime)}${runtime.config.nri.at.enabled === undefined ? ", which is its default" : ""}`,
-      why: "there is no socket, no plugin runs, and nothing says so",
+      why: "the runtime has no NRI socket, no plugin runs, and the runtime reports no error",
       fix: switchNriOn,
       where: ({ config }) => config.nri.at.enabled ?? config.path,
     }),
     row("nri-connections-disabled", "error", {
       when: readable(({ config }, { launched }) => !config.nri.connections && !launched.some(({ bridge }) => bridge)),
-      what: (runtime) => `${nameOf(runtime)} lets no plugin connect, and launches no bridge`,
+      what: (runtime) => `${nameOf(runtime)} refuses connections of plugins, and launches no bridge`,
       why: "the bridge that runs as a service cannot register",
       fix: (runtime) => setNri(runtime, "connections", false),
       where: ({ config }) => config.nri.at.connections ?? config.path,
@@ -134,7 +134,7 @@ export const runtimeRows: Table = [
       when: readable((_, facts) => facts.plugins.length > 0 && chainMs(facts) < shortMs),
       what: (runtime, facts) =>
         `${nameOf(runtime)} waits ${runtime.config.nri.requestTimeoutMs} ms for an answer, so a chain of plugins has ${chainMs(facts)} ms`,
-      why: "a plugin that does not end in time is ended, and its create fails",
+      why: "the bridge kills a plugin that does not end in time, and the create fails",
       fix: (runtime) => setNri(runtime, "requestTimeout", "2s"),
       where: ({ config }) => config.nri.at.requestTimeout ?? config.path,
     }),
@@ -147,10 +147,10 @@ export const runtimeRows: Table = [
     },
     what: ({ late }) =>
       `CRI-O starts a container although the create of ${late.map(({ type }) => type).join(", ")} failed`,
-    why: "it takes an error of StartContainer for a warning, so what a plugin forbids runs; an error of CreateContainer it obeys",
+    why: "CRI-O only warns about an error of StartContainer, so a container that a plugin refuses runs; CRI-O obeys an error of CreateContainer",
     fix: ({ late }, facts) => {
       const path = late.length === facts.plugins.length ? ["phase"] : ["plugins", late[0]?.type ?? "", "phase"];
-      return `for a plugin that needs no pid, which there is none of then: ${setBridge(facts, path, "create")}`;
+      return `for a plugin that needs no pid (phase create has none): ${setBridge(facts, path, "create")}`;
     },
     where: (_, { bridge }) => bridge.file ?? bridge.config.confFile,
   }),
@@ -159,7 +159,7 @@ export const runtimeRows: Table = [
       when: sockets(({ config }, { socket }) => withoutVar(config.nri.socketPath) !== withoutVar(socket.path)),
       what: ({ name, config }, { socket }) =>
         `the bridge connects to ${socket.path}, and ${name} listens on ${config.nri.socketPath}`,
-      why: "the bridge waits for ever, and no plugin runs",
+      why: "the bridge never connects, and no plugin runs",
       fix: ({ config }, facts) => {
         const { bridge, process, socket } = facts;
         const wanted = config.nri.socketPath;
@@ -177,7 +177,7 @@ export const runtimeRows: Table = [
       ...noSocket,
       when: sockets((_, { socket }) => socket.kind !== "socket"),
       what: ({ name }, { socket }) =>
-        `${socket.path} is ${socket.kind === "missing" ? "not there" : "no socket"}, though ${name} has NRI switched on`,
+        `${socket.path} ${socket.kind === "missing" ? "does not exist" : "is not a socket"}, though ${name} has NRI switched on`,
       fix: (runtime, { socket: { kind, path } }) =>
         kind === "missing"
           ? `in a container mount the directory of the socket; on the node itself ${restart(runtime)}`
@@ -204,26 +204,26 @@ export const runtimeRows: Table = [
   row("launched-bad-name", "error", {
     when: (facts) => mayTakeNri2(facts) && facts.launched.filter(({ executable, named }) => executable && !named),
     what: ({ path }) => `${path} is executable, and its name is not NN-name`,
-    why: "one such file makes the whole discovery of plugins fail: NRI does not start, and containerd 1.7 exits over it",
+    why: "one such file makes the runtime's search for plugins fail: NRI does not start, and containerd 1.7 exits",
     fix: ({ path }, { runtime }) =>
-      `${moveOut(path, runtime)}; one that is to be launched comes back as NN-name, such as 10-name`,
+      `${moveOut(path, runtime)}; to have the file launched, name it NN-name, such as 10-name`,
   }),
   row("launched-not-executable", "error", {
     // The fix must not make a file executable that cannot start: containerd 1.7 exits when it cannot launch a plugin.
     when: (facts) => ownLaunched(facts).filter(({ executable, missing }) => !executable && missing === undefined),
     what: ({ path }) => `${path} is not executable`,
-    why: "the runtime passes over it in silence, and no plugin runs",
+    why: "the runtime skips the file without an error, and no plugin runs",
     fix: ({ path }, { runtime }) => `chmod 0755 ${shellWord(path)} # then ${restart(runtime)}`,
   }),
   row("launched-cannot-start", "error", {
     when: (facts) => ownLaunched(facts).filter(({ missing }) => missing !== undefined),
     what: ({ path, missing }) =>
       `${path} starts ${missing}, which is ${missing?.startsWith("/") ? "not there or not executable" : "neither in /usr/bin nor in /bin"}`,
-    why: "a runtime gives the plugins that it launches no PATH; the bridge does not start, and no plugin runs",
+    why: "a runtime launches plugins without PATH; the bridge does not start, and no plugin runs",
     fix: ({ missing }) =>
       missing?.startsWith("/")
         ? `install ${missing}`
-        : `let it name ${missing} by its path; deploy/launched/install.sh --node writes it so`,
+        : `name ${missing} by its path in this file, as deploy/launched/install.sh --node does`,
   }),
   row("go-adapter-too", "warning", {
     when: (facts) => {
@@ -234,7 +234,7 @@ export const runtimeRows: Table = [
     what: (adapter) => `containerd's v010-adapter runs v0.1 plugins here too (${adapter})`,
     why: (_, { conf }) => `every plugin of ${conf.path} runs twice for each event`,
     fix: (adapter, { runtime }) =>
-      adapter.startsWith("/") ? moveOut(adapter, runtime) : `stop ${adapter}, and what starts it`,
+      adapter.startsWith("/") ? moveOut(adapter, runtime) : `stop ${adapter}, and disable the service that starts it`,
   }),
   row("bridge-twice", "warning", {
     when: (facts) => {
@@ -245,12 +245,12 @@ export const runtimeRows: Table = [
       const names = [...files.map(({ path }) => path), ...pids.map((pid) => `process ${pid}`)];
       return mayTakeNri2(facts) && twice && { names, launched: files.length > 0 };
     },
-    what: ({ names }) => `there are several bridges: ${names.join(", ")}`,
-    why: "every plugin runs once for each of them; those that share a state directory wait for each other",
+    what: ({ names }) => `several bridges run or are launched: ${names.join(", ")}`,
+    why: "every plugin runs once for each bridge; bridges that share a state directory wait for each other",
     fix: ({ launched }, { runtime }) =>
       launched
-        ? `keep one: stop what starts the processes (systemctl disable --now nri-v01-bridge), or move the launched executable out of its directory, then ${restart(runtime)}`
-        : "keep one, and stop what starts the others",
+        ? `keep one: disable the service that starts the processes (systemctl disable --now nri-v01-bridge), or move the launched executable out of its directory, then ${restart(runtime)}`
+        : "keep one, and disable the services that start the others",
     where: ({ names }) => names[0] ?? "",
   }),
 ];

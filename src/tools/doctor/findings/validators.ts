@@ -25,8 +25,8 @@ export const validatorRows: Table = [
     when: validators(({ enabled, names, name, meant }, { plugins }) => {
       return plugins.length > 0 && !(enabled && (names.includes(name) || meant !== undefined));
     }),
-    what: ({ runtime }) => `while the bridge is away ${nameOf(runtime)} starts containers without plugins`,
-    why: "containerd 1.6 never did; this runtime can refuse such a container, and the kubelet tries again",
+    what: ({ runtime }) => `while the bridge is not connected ${nameOf(runtime)} starts containers without plugins`,
+    why: "containerd 1.6 never did that; this runtime can refuse such a container, and the kubelet then tries again",
     fix: ({ runtime, wanted }) => {
       const settings = { enable: true, required_plugins: wanted, tolerate_missing_plugins_annotation };
       return `nothing, if that is wanted; else, as MIGRATION.md says under "Never without plugins", ${setValidator(runtime, settings)}`;
@@ -40,21 +40,22 @@ export const validatorRows: Table = [
     why: "while no plugin of that name is connected, the creation of each container fails",
     fix: ({ runtime, meant, wanted }) =>
       meant === undefined
-        ? "nothing, if it is another plugin that connects; else take it out of the list"
+        ? "nothing, if another plugin connects under this name; else take the name out of the list"
         : setValidator(runtime, { required_plugins: wanted }),
   }),
   row("required-plugins-not-tolerated", "warning", {
     when: validators(({ enabled, names, isTolerated }) => enabled && names.length > 0 && !isTolerated),
     what: ({ runtime }) =>
-      `${nameOf(runtime)} requires plugins of every container, and no annotation frees a pod of that`,
-    why: "while the bridge is away nothing starts that it needs or the node: its DaemonSet, static pods, the network",
+      `${nameOf(runtime)}: NRI's default validator requires plugins for every container, and no annotation lets a pod do without`,
+    why: "while the bridge is away no container starts, not even those that the bridge or the node needs: its DaemonSet, static pods, the network",
     fix: ({ runtime }) => setValidator(runtime, { tolerate_missing_plugins_annotation }),
   }),
   row("adjustments-refused", "info", {
     when: validators(({ enabled, rejects, asking }) => enabled && rejects.length > 0 && asking.length > 0),
     what: ({ runtime, rejects }) => `${nameOf(runtime)} refuses adjustments of ${rejects.join(", ")}`,
-    why: "a container fails with validation error when a plugin's result asks for one",
-    fix: ({ asking }) => `nothing, if no result of ${asking.join(", ")} does (docs/RESULTS.md); else take the key out`,
+    why: "a container fails with validation error when a plugin's result asks for such an adjustment",
+    fix: ({ asking }) =>
+      `nothing, if no result of ${asking.join(", ")} asks for that (docs/RESULTS.md); else take the key out`,
   }),
 ];
 

@@ -127,7 +127,7 @@ describe("an observer", () => {
       recorder: { pods: 1, bytes },
     });
     const { folder, fault } = only(cases);
-    expect(fault).toContain("20000 bytes at most");
+    expect(fault).toContain("its limit of 20000 bytes");
     const written = [...filesIn(out)].filter(([name]) => !name.endsWith("case.json"));
     expect(written.reduce((sum, [, content]) => sum + content.length, 0)).toBeLessThanOrEqual(bytes);
     // What there is of it still plays.

@@ -67,7 +67,8 @@ describe.runIf(possible).each(runtimes)("restarts beside containerd %s", (runtim
     await stage.plugins.trapped("create", true);
     await bridge.stop("SIGKILL");
     await started;
-    expect(victims()).toHaveLength(1);
+    // The plugin after it may have been started already, and be the one that was stopped.
+    expect(victims()).not.toEqual([]);
     await bridge.start();
     expect(victims()).toEqual([]);
     await expectEnd({ pod, container });

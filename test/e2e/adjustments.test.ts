@@ -190,7 +190,7 @@ describe.runIf(possible).each(targets)("results change containers on $runtime, b
     expect(await node.cgroup(container, "cpu.cfs_quota_us")).toBe("50000");
     expect(await node.cgroup(container, "memory.swappiness")).toBe("9");
     expect(target.bridge.log()).toMatch(
-      /"plugins":\["lenient"\],"error":"[^"]*cpuset.cpus.*changes that cannot be applied/,
+      /"plugins":\["lenient"\],"error":"[^"]*cpuset.cpus.*left out changes that it cannot apply/,
     );
   });
 

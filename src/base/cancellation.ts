@@ -1,6 +1,6 @@
 /**
- * Tells a handler that nobody waits for its answer any more, and why. The bridge makes one for each call; an AbortSignal would cost
- * as much as decoding the event.
+ * Tells a handler that the runtime no longer waits for its answer, and why. The bridge makes one for each call; an AbortSignal would
+ * cost as much as decoding the event.
  */
 export class Cancellation {
   cancelled = false;

@@ -20,8 +20,8 @@ export function prepareDirectory(path: string): void {
 }
 
 /**
- * Why a file in the state directory cannot be trusted: who besides root and the bridge's user can write it; null when nobody can,
- * or there is no file.
+ * Why a file in the state directory cannot be trusted: the users besides root and the bridge's own who can write it; null when no
+ * other user can, or there is no file.
  */
 export function whyUntrusted(path: string): string | null {
   return existsSync(path) ? findPermissionFault(path, { remedy }) : null;

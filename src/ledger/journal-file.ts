@@ -175,7 +175,7 @@ export class JournalFile {
    * The entries of a journal. The bridge moves a journal that it cannot use aside, replacing one moved aside before, and takes no
    * entry from it. Each start reads the one moved aside again: an operator may have corrected its owner and mode, or the bridge may
    * be back at the version that wrote it. Pods and containers that have ended in the meantime may then get a second delete; without
-   * this, those that ended unseen would get none.
+   * this, those that ended while no bridge ran would get none.
    *
    * @throws the system's error when the journal cannot be read
    */

@@ -106,7 +106,7 @@ function foundIn(behind: readonly string[], type: string, path: string, stats: S
 /**
  * The stats of the executable at a path, or the error code that execve would give.
  *
- * compat: os/exec accepts any file that is no directory and has at least one of the three execute bits, whoever the user is.
+ * compat: os/exec accepts any file that is no directory and has at least one of the three execute bits, for any user.
  */
 function statExecutable(path: string, { locate = (own) => own }: LookupOptions): Stats | string {
   try {

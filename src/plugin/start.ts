@@ -177,8 +177,8 @@ export class ProcessStarter implements Starter<WaitingProcess> {
   }
 
   /**
-   * Why the bridge must not start a command: who besides root and the bridge's user can change what it executes; null when nobody
-   * can.
+   * Why the bridge must not start a command: the users besides root and the bridge's own who can change what it executes; null when
+   * no other user can.
    */
   refusalOf({ guarded, env }: StartCommand): string | null {
     const searchPath = env.PATH ?? defaultPath;

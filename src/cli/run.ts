@@ -141,7 +141,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   let registered: string | null = null;
   let end: Status["end"] = null;
   const ended = (text: string) => {
-    end ??= { at: new Date().toISOString(), text: statusLine(text) };
+    end ??= { at: new Date().toISOString(), text: statusLine(log.masked(text)) };
   };
   const status = keepStatus({
     directory: () => node.stateDirectory,

@@ -70,6 +70,8 @@ export interface NodeLog extends Log {
   readonly inUse: boolean;
   /** The latest error, or warning with an `error` field, at any `log.level`; null before the first. `at` is in ISO 8601. */
   readonly lastFailure: { readonly at: string; readonly text: string } | null;
+  /** A text for another place than the log, with its secrets masked as in a line of the log. */
+  masked(text: string): string;
 }
 
 type Level = "debug" | "info" | "warn" | "error";
@@ -103,6 +105,7 @@ export function createNodeLog(environment: Environment, open = openLogDestinatio
       const { error } = { error: "", ...funnel.mask(failure.fields) };
       return { at: new Date(failure.at).toISOString(), text: [failure.sentence, error || []].flat().join(": ") };
     },
+    masked: (text) => String(funnel.mask({ error: text }).error),
     get inUse() {
       return used !== "";
     },

@@ -37,7 +37,7 @@ export class LogFunnel {
     }
   }
 
-  mask(fields: object): object {
+  mask(fields: object): Record<string, unknown> {
     return Object.fromEntries(
       Object.entries(fields).map(([name, value]) => [name, ownFields.has(name) ? value : this.maskValue(value)]),
     );

@@ -225,6 +225,8 @@ describe("where the log goes", () => {
     log.warn({}, "no failure");
     log.info({ error: "no failure either" }, "stopped");
     expect(log.lastFailure).toEqual({ at: expect.stringMatching(/Z$/), text: "plugin failed: it said xxxxxxxxxxx" });
+    // status.json says with it how a bridge ended.
+    expect(log.masked("it said s3cr3t-w0rd")).toBe("it said xxxxxxxxxxx");
     log.error({}, "the end");
     expect(log.lastFailure).toMatchObject({ text: "the end" });
   });

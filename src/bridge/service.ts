@@ -9,21 +9,17 @@ import type { Host } from "../host/host.js";
 import type { JournalFile } from "../ledger/journal-file.js";
 import { Ledger } from "../ledger/ledger.js";
 import { Processes } from "../ledger/processes.js";
-import type { EventName } from "../nri/events.js";
-import { noRequest } from "../nri/events.js";
+import { type EventName, noRequest } from "../nri/events.js";
 import type { PluginHandlers, RuntimeInfo } from "../nri/handlers.js";
 import type { ConfigureRequest } from "../nri/types.js";
-import { mayFail } from "../nri/versions.js";
 import { type ConfFile, createConfFile } from "../plugin/conf-file.js";
 import type { Starter } from "../plugin/start.js";
-import { podTarget } from "../v01/to-v01.js";
-import type { Spec } from "../v01/types.js";
 import { BackgroundWork } from "./background.js";
 import { Breakers } from "./breaker.js";
 import { type Bridge, createBridge, missingEvents, usualEvents, wantedEvents } from "./bridge.js";
 import { createRunChain, type RunReport } from "./chain.js";
 import { Observers } from "./observers.js";
-import { aboutOf } from "./records.js";
+import { createRefusingBridge } from "./refusing-bridge.js";
 import { createSandboxRule, type NativeFacts, readNativeFacts } from "./sandboxes.js";
 import { createSpecSource } from "./spec-source.js";
 
@@ -365,26 +361,4 @@ export class Service {
 /** The plugin types of conf.json; undefined when conf.json cannot be read. */
 function typesOf(confFile: ConfFile): string[] | undefined {
   return attempt(() => confFile.read().plugins.map(({ type }) => type));
-}
-
-/**
- * Serves a runtime while the bridge's configuration is wrong: it fails each create and keeps the connection. Where the runtime must
- * not get an error for a sandbox (mayFail), the ledger holds the sandbox until the configuration is valid again.
- */
-export function createRefusingBridge(reason: string, ledger = new Ledger()): PluginHandlers {
-  const spec: Spec = { resources: null, namespaces: {}, cgroupsPath: "", annotations: {} };
-  return {
-    // This includes the teardown events: once the file is valid, what the bridge creates then gets its delete.
-    configure: () => usualEvents,
-    async handle({ name, pod }, { runtime }) {
-      if (name !== "RunPodSandbox" && name !== "StartContainer") return noRequest;
-      if (!mayFail(name, runtime)) {
-        ledger.record({ ...aboutOf(podTarget(pod), () => spec), served: true });
-        ledger.setRefused(pod.id, true);
-        // No plugin has seen the create of this sandbox, so none gets its delete.
-        ledger.skipDelete(pod.id);
-      }
-      throw new BridgeError("CONFIG", `nri-v01-bridge: the bridge's configuration is wrong: ${reason}`);
-    },
-  };
 }

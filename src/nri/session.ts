@@ -1,4 +1,4 @@
-import { alarm, Deadline, monotonicClock } from "../base/deadline.js";
+import { alarm, Deadline } from "../base/deadline.js";
 import { BridgeError, errorText, toError } from "../base/errors.js";
 import type { Log } from "../base/logger.js";
 import { answerInTime, StallWatch } from "./answer-in-time.js";
@@ -12,23 +12,15 @@ import {
   synchronizeRequest,
   synchronizeResponse,
 } from "./codec.js";
-import {
-  decodeEvent,
-  encodeEventResponse,
-  eventBit,
-  eventMask,
-  eventNames,
-  eventsOfMask,
-  type NriEvent,
-  peekEvent,
-} from "./events.js";
-import type { CallContext, PluginHandlers, RuntimeInfo } from "./handlers.js";
+import { EventDelivery } from "./event-delivery.js";
+import { eventBit, eventMask, eventNames, eventsOfMask } from "./events.js";
+import type { PluginHandlers, RuntimeInfo } from "./handlers.js";
 import type { PluginIdentity } from "./identity.js";
 import { TtrpcClient } from "./ttrpc/client.js";
 import { type Call, type MethodHandler, TtrpcServer } from "./ttrpc/server.js";
 import { Code, StatusError } from "./ttrpc/status.js";
 import type { ConfigureRequest, Container, PodSandbox } from "./types.js";
-import { formatVersion, mayFail, nriVersionOf, ownNriVersion, refusedSandboxFault, synchronizes } from "./versions.js";
+import { formatVersion, nriVersionOf, ownNriVersion, synchronizes } from "./versions.js";
 import { Mux } from "./wire/mux.js";
 import { ConnId } from "./wire/mux-frame.js";
 import type { Trunk } from "./wire/trunk.js";
@@ -82,15 +74,12 @@ export class Session {
   readonly ended: Promise<SessionEnd>;
   private readonly mux: Mux;
   private readonly stallWatch = new StallWatch();
+  private readonly events: EventDelivery;
   private readonly cancelRegistrationAlarm: () => void;
   private pods: PodSandbox[] = [];
   private containers: Container[] = [];
   private end: SessionEnd | undefined;
   private shutdownCalled = false;
-  /** Whether the bridge answered the latest event in time. A runtime whose wait runs out closes the connection. */
-  private lastInTime = false;
-  /** For each event that was answered before it was decoded, a function that decodes and handles the event. */
-  private readonly answered: (() => void)[] = [];
   private overdueTimer: NodeJS.Timeout | undefined;
   private overdue = false;
 
@@ -101,7 +90,8 @@ export class Session {
     private readonly socketPath?: string,
   ) {
     this.mux = new Mux(trunk);
-    const deliver: MethodHandler = (call) => this.deliver(call);
+    this.events = new EventDelivery(options, this.stallWatch);
+    const deliver: MethodHandler = (call) => this.events.deliver(call, this.configuredRuntime());
     // The server answers any other method, such as ValidateContainerAdjustment, with Unimplemented.
     const methods = {
       ...Object.fromEntries(eventNames.map((name) => [name, deliver])),
@@ -143,7 +133,7 @@ export class Session {
 
   /** Whether the bridge answered its latest event in time, or the runtime sent Shutdown. The back-off then starts anew. */
   get served(): boolean {
-    return this.lastInTime || this.shutdownCalled;
+    return this.events.lastInTime || this.shutdownCalled;
   }
 
   /** Closes the connection, after the answers that are already queued have been sent. */
@@ -237,7 +227,10 @@ export class Session {
     const { deadline } = this.stallWatch.since(call, true);
     try {
       const runtime = this.configuredRuntime();
-      const { pods, containers, more } = synchronizeRequest.decode(call.payload, this.sparing);
+      const { pods, containers, more } = synchronizeRequest.decode(
+        call.payload,
+        this.options.handlers.sparing?.() ?? false,
+      );
       for (const pod of pods) this.pods.push(pod);
       for (const container of containers) this.containers.push(container);
       if (more) return synchronizeResponse.encode({ update: [], more });
@@ -258,10 +251,6 @@ export class Session {
       setImmediate(() => this.leaveUnsynchronized(toError(error)));
       throw error;
     }
-  }
-
-  private get sparing(): boolean {
-    return this.options.handlers.sparing?.() ?? false;
   }
 
   private tellSynchronized(runtime: RuntimeInfo): void {
@@ -295,73 +284,6 @@ export class Session {
   private afterRefusal(error: unknown): void {
     const unknown = error instanceof StatusError && error.code === Code.Unimplemented;
     if (this.phase === "synchronizing" && !unknown) setImmediate(() => this.leaveUnsynchronized(toError(error)));
-  }
-
-  private deliver(received: Call): Uint8Array | Promise<Uint8Array> {
-    const runtime = this.configuredRuntime();
-    const startedAt = monotonicClock();
-    const call = this.stallWatch.since(received);
-    const name = peekEvent(call.method, call.payload);
-    if (name === undefined || !this.options.handlers.asksNothing?.(name)) {
-      this.readAnswered();
-      return this.handle(call, runtime);
-    }
-    const answeredInMs = monotonicClock() - startedAt;
-    this.answered.push(() => void this.handleAnswered({ ...call, event: name, runtime, answeredInMs }));
-    setImmediate(() => this.readAnswered());
-    return emptyResponse;
-  }
-
-  /** Decodes and handles the events that were answered unread, in their order of arrival and before any later event. */
-  private readAnswered(): void {
-    for (const read of this.answered.splice(0)) read();
-  }
-
-  private async handleAnswered(call: CallContext): Promise<void> {
-    const { handlers, log } = this.options;
-    this.lastInTime = !call.deadline.expired;
-    try {
-      const event = decodeEvent(call.method, call.payload, this.sparing);
-      if (event !== undefined) await handlers.handle?.(event, call);
-    } catch (error) {
-      log.error({ method: call.method, error: errorText(error) }, "handling a call of the runtime failed");
-    }
-  }
-
-  private async handle(call: Call, runtime: RuntimeInfo): Promise<Uint8Array> {
-    let event: NriEvent | undefined;
-    try {
-      const decoded = decodeEvent(call.method, call.payload, this.sparing);
-      // A StateChange with an event of a later NRI: the bridge did not subscribe to it, and the answer is no error.
-      if (decoded === undefined) return emptyResponse;
-      event = decoded;
-      const response = await answerInTime(call, () =>
-        this.options.handlers.handle?.(decoded, { ...call, event: decoded.name, runtime }),
-      );
-      return response === undefined ? emptyResponse : encodeEventResponse(decoded.name, response);
-    } catch (error) {
-      // A StateChange that cannot be decoded may be any event, also the one for which an error can harm the runtime.
-      const name = event?.name ?? (call.method === "StateChange" ? "RunPodSandbox" : call.method);
-      if (mayFail(name, runtime)) throw error;
-      this.tellUnanswered(error, event?.pod, runtime);
-      return emptyResponse;
-    } finally {
-      if (event !== undefined) this.lastInTime = !call.deadline.expired;
-    }
-  }
-
-  /** Logs the failure of a pod sandbox that the bridge must not report to this runtime (see mayFail). */
-  private tellUnanswered(error: unknown, pod: PodSandbox | undefined, { name, version }: RuntimeInfo): void {
-    this.options.log.error(
-      {
-        event: "RunPodSandbox",
-        ...(pod === undefined ? {} : { pod: `${pod.namespace}/${pod.name}`, id: pod.id }),
-        error: errorText(error),
-        runtime: `${name} ${version}`,
-        ...refusedSandboxFault,
-      },
-      "a pod sandbox's create failed, and this runtime starts the sandbox all the same: the bridge refuses its containers until the create succeeds",
-    );
   }
 
   private shutdown(): Uint8Array {

@@ -83,7 +83,7 @@ async function troubleLaunched(target: RunningTarget, life: PodLife): Promise<vo
   const { node } = await look(target);
   await daemon.namespace.run("/bin/kill", ["-STOP", String(node.bridge.pid)]);
   const halted = await untilFound(target, "bridge-halted");
-  const restart = /restart containerd \(process \d+, which no systemd unit has\)/;
+  const restart = /restart containerd \(process \d+, not part of a systemd unit\)/;
   expect(halted.fix).toMatch(`kill -CONT ${node.bridge.pid} # then restart containerd`);
   const pod = await life.runPod({ number: 75 });
   await daemon.namespace.run("/bin/kill", ["-CONT", String(node.bridge.pid)]);

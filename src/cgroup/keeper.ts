@@ -18,8 +18,8 @@ const fillAfterMs = 50;
 const maxCount = 4;
 
 /**
- * A reserve of empty views that the bridge makes ahead of time. When a run finds the reserve empty, the bridge holds one view more
- * from then on, up to maxCount.
+ * A reserve of captured cgroup views (view.ts) that the bridge makes before a plugin needs one. When a plugin's run finds none
+ * left, the bridge keeps one more in reserve from then on, up to maxCount.
  */
 export class Reserves {
   private readonly waiting: Promise<Keeper | undefined>[] = [];

@@ -76,7 +76,7 @@ export function readFlags(options: Readonly<Record<string, unknown>>): PartialCo
 
 /** Refuses an empty path, which would mean the working directory. @throws InvalidArgumentError for an empty text */
 export function parseFileName(text: string): string {
-  if (text === "") throw new InvalidArgumentError("a path is expected, and this is empty.");
+  if (text === "") throw new InvalidArgumentError("a path is expected, not an empty text.");
   return text;
 }
 
@@ -92,7 +92,7 @@ export function parseNumber(text: string): number {
  */
 function parsePath(text: string): string {
   const path = text.replace(/^unix:(\/\/)?/, "");
-  if (/^[a-z]+:\/\//.test(path)) throw new InvalidArgumentError("a path is expected, and this is an address.");
+  if (/^[a-z]+:\/\//.test(path)) throw new InvalidArgumentError("a path is expected, not an address.");
   return resolve(parseFileName(path));
 }
 

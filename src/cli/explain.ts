@@ -49,7 +49,10 @@ export function eventSource(event: string | undefined, options: Readonly<Record<
   const { pod, container } = options;
   const sources = [event, pod, container].filter((source) => typeof source === "string");
   if (sources.length !== 1)
-    throw new BridgeError("USAGE", "name one event: a case folder as FOLDER:N, --pod ID or --container ID");
+    throw new BridgeError(
+      "USAGE",
+      "give one of: FOLDER that `record` wrote, FOLDER:N for its event N, --pod ID, --container ID",
+    );
   const live = pod ?? container;
   return typeof live === "string" ? readLive(live) : readGiven(event ?? "");
 }

@@ -73,8 +73,8 @@ export class EventPoll {
   }
 
   /**
-   * Dispatches from a callback of Node, in this turn of the event loop: koffi's callback runs outside of Node's callback scope, so
-   * promises that it settles would not continue.
+   * Calls the listeners from a callback of Node (setImmediate), in this turn of the event loop. koffi's callback runs outside of
+   * Node's callback scope, so promises that a listener settles there would not continue.
    */
   private schedule(): void {
     if (this.scheduled || this.closed) return;

@@ -204,7 +204,10 @@ export class JournalFile {
         this.takenOver = undefined;
       }
       const fields = { file, reason: errorText(error), aside };
-      log.warn(fields, "journal unusable, moved aside: deletes owed from before are lost");
+      log.warn(
+        fields,
+        "the bridge cannot use this journal and keeps it aside: the deletes that it lists do not run now",
+      );
       return [];
     }
   }

@@ -107,7 +107,8 @@ function checkHeader(header: RecordText | undefined, key: JournalKey): void {
   if (stated !== version)
     throw new BridgeError("STATE", `the journal has version ${stated}, and this bridge reads version ${version}`);
   if (runtime !== key.runtime || socket !== key.socket) {
-    throw new BridgeError("STATE", `the journal belongs to ${runtime} at ${socket}`);
+    const ours = `${key.runtime} at ${key.socket}`;
+    throw new BridgeError("STATE", `the journal belongs to ${runtime} at ${socket}, and this bridge serves ${ours}`);
   }
 }
 

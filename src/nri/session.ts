@@ -181,7 +181,7 @@ export class Session {
       return configureResponse.encode({ events });
     } catch (thrown) {
       const error = toError(thrown);
-      log.error({ error: error.message }, "cannot use the runtime's configuration");
+      log.error({ error: error.message }, "Configure failed: the bridge closes the connection to the runtime");
       // Wrong settings of the bridge would fail again on a new connection; a slow machine or a broken message may not.
       const ours = error instanceof BridgeError && error.code === "CONFIG";
       const end: SessionEnd = ours ? { kind: "misconfigured", error } : this.endOf(error);

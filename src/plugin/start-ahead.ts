@@ -32,8 +32,8 @@ export class StartAhead implements Starter {
   /** The waiting processes of each plugin, by its argv[0]. */
   private readonly pools = new Map<string, Pool>();
   /**
-   * The first command of each plugin since the last `rearm`, by argv[0]: of two entries of a plugin in conf.json, the first is
-   * served.
+   * The first command that asked for a waiting process since the last `rearm`, by argv[0]. When conf.json has two entries of a
+   * plugin, only the first to run gets waiting processes.
    */
   private readonly asked = new Map<string, StartCommand>();
   private readonly timer: NodeJS.Timeout;

@@ -68,7 +68,7 @@ describe("a case that cannot be read", () => {
       "its runtime is not known",
       "case.json",
       '{"runtime":{"name":"another","version":"1","dialect":"dedicated"}}',
-      'CASE/case.json: the NRI version of another 1 is not known: state it as "nri" of "runtime"',
+      "CASE/case.json: the NRI version of another 1 is not known: set runtime.nri to it",
     ],
   ])("since %s", async (_, name, text, message) => {
     rmSync(join(played, name));

@@ -92,8 +92,12 @@ describe("explain, for people", () => {
   });
 
   it.each([
-    ["nothing", [], "name one event: a case folder as FOLDER:N, --pod ID or --container ID"],
-    ["two things", [basic, "--pod", "x"], "name one event: a case folder as FOLDER:N, --pod ID or --container ID"],
+    ["nothing", [], "give one of: FOLDER that `record` wrote, FOLDER:N for its event N, --pod ID, --container ID"],
+    [
+      "two things",
+      [basic, "--pod", "x"],
+      "give one of: FOLDER that `record` wrote, FOLDER:N for its event N, --pod ID, --container ID",
+    ],
     ["a missing folder", ["/nonexistent"], "/nonexistent: no such folder"],
     ["a file", [resolve("package.json")], "package.json: it is a file; a case is a folder"],
     ["an event past the end", [`${basic}:99`], "give a number from 1 to 9"],

@@ -54,9 +54,9 @@ describe("the command line", () => {
     ],
     ["a wrong time", ["record", "--out", "x", "--duration", "soon"], "a time such as 90s, 5m or 1h is expected"],
     ["a list as of PATH", ["check", "--bin-dir", "/a:/b"], "give the flag once for each directory"],
-    ["an empty path", ["check", "--conf", ""], "a path is expected, and this is empty"],
-    ["no path for a recording", ["record", "--out", ""], "a path is expected, and this is empty"],
-    ["another kind of address", ["check", "--socket", "tcp://x"], "a path is expected, and this is an address"],
+    ["an empty path", ["check", "--conf", ""], "a path is expected, not an empty text"],
+    ["no path for a recording", ["record", "--out", ""], "a path is expected, not an empty text"],
+    ["another kind of address", ["check", "--socket", "tcp://x"], "a path is expected, not an address"],
     ["a missing argument", ["replay"], "missing required argument 'folder'"],
     ["one argument too many", ["version", "more"], "too many arguments"],
   ])("refuses %s with a message and exit code 2, without a stack", async (_, args, message) => {

@@ -404,7 +404,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) => runCrio(node, "1.34.1"),
       mend: { options: { config: "phase: create\n" } },
       fixSays:
-        "for a plugin that needs no pid (phase create has none): in /etc/nri-v01-bridge/config.yaml set phase: create",
+        "if the plugin does not need the container's pid, which phase create does not have yet: in /etc/nri-v01-bridge/config.yaml set phase: create",
     },
     {
       make: (node) => runCrio(node, "1.34.1").write(confJson, listed("labels", "other")).write(other, script, 0o755),

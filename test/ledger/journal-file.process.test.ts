@@ -149,7 +149,7 @@ describe("the journal on disk", () => {
     expect(log.lines).toEqual([
       {
         level: "warn",
-        sentence: "journal unusable, moved aside: deletes owed from before are lost",
+        sentence: "the bridge cannot use this journal and keeps it aside: the deletes that it lists do not run now",
         fields: { file, aside: `${file}.refused`, reason: expect.stringContaining(reason) },
       },
     ]);

@@ -116,9 +116,9 @@ describe("a journal", () => {
       "of another runtime",
       { ...key, runtime: "cri-o" },
       header,
-      "the journal belongs to containerd at /run/nri/nri.sock",
+      "the journal belongs to containerd at /run/nri/nri.sock, and this bridge serves cri-o at /run/nri/nri.sock",
     ],
-    ["of another socket", { ...key, socket: "/x" }, header, "the journal belongs to containerd at /run/nri/nri.sock"],
+    ["of another socket", { ...key, socket: "/x" }, header, "and this bridge serves containerd at /x"],
     ["of another version", key, versionTwo, "the journal has version 2, and this bridge reads version 1"],
     ["without its header", key, create, "the journal does not begin with its header"],
     [

@@ -24,7 +24,8 @@ export function parseRuntime(text: string): Case["runtime"] {
 export function asSentBy(recorded: Case, runtime: Case["runtime"]): Case {
   if (runtime.name !== recorded.runtime.name) {
     const text = `--runtime ${runtime.name}: ${recorded.name} was recorded on ${recorded.runtime.name}`;
-    throw new BridgeError("USAGE", `${text}, whose annotations and bundles are its own; play one of ${runtime.name}`);
+    const other = `${runtime.name} sends other annotations and bundles`;
+    throw new BridgeError("USAGE", `${text}, and ${other}: replay a case recorded on ${runtime.name}`);
   }
   const own = runtime.dialect === "dedicated";
   const running = new Map<string, PodSandbox>();

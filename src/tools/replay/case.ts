@@ -95,7 +95,7 @@ function readRuntime(stated: Case["runtime"] = usualRuntime, file: string): Case
   if (inferNriVersion(runtime.name, runtime.version) !== undefined) return runtime;
   if (nri !== undefined && parseVersion(nri) !== undefined) return stated;
   const what = `the NRI version of ${runtime.name} ${runtime.version} is not known`;
-  throw new BridgeError("USAGE", `${file}: ${what}: state it as "nri" of "runtime"`);
+  throw new BridgeError("USAGE", `${file}: ${what}: set runtime.nri to it`);
 }
 
 /**

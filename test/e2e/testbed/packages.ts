@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { readdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -52,7 +53,8 @@ export async function prepareTestbed(directory = testbedDirectory()): Promise<Te
   try {
     if (!isFilled(directory)) await fill(directory);
     const runtimeOf = (name: RuntimeName) => describeRuntime(directory, name);
-    const runtimes = { native: runtimeOf("native"), v17: runtimeOf("v17"), v2: runtimeOf("v2") };
+    const v2 = builtByHand(runtimeOf("v2"));
+    const runtimes = { native: runtimeOf("native"), v17: runtimeOf("v17"), v2 };
     const busybox = join(directory, "packages", "tools", "bin/busybox");
     return { ok: true, testbed: { directory, busybox, runtimes } };
   } catch (thrown) {
@@ -120,4 +122,15 @@ function describeRuntime(directory: string, name: RuntimeName): RuntimePackage {
   const root = join(directory, "packages", suites[name]);
   const version = readFileSync(join(root, "version"), "utf8").trim();
   return { name, version, binDir: join(root, "usr/bin"), runc: join(root, "usr/sbin/runc") };
+}
+
+/**
+ * The 2.x with another containerd in it, where NRI_E2E_CONTAINERD names the directory of one that somebody has built, with its ctr and
+ * its shim: Debian's packages end before 2.2.
+ */
+function builtByHand(runtime: RuntimePackage): RuntimePackage {
+  const binDir = process.env.NRI_E2E_CONTAINERD;
+  if (!binDir) return runtime;
+  const told = execFileSync(join(binDir, "containerd"), ["--version"], { encoding: "utf8" });
+  return { ...runtime, version: /\sv?(2\.[\d.]*\d)/.exec(told)?.[1] ?? told.trim(), binDir };
 }

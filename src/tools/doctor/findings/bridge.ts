@@ -83,7 +83,7 @@ export const bridgeRows: Table = [
         return isSame && digestOf(settings) !== digest;
       }),
       what: ({ pid }, { bridge }) => `the bridge (process ${pid}) runs with an older configuration than ${bridge.file}`,
-      why: "the changes of the file have no effect yet",
+      why: "the bridge has not read the latest changes of its configuration",
       fix: (_, facts) => again(facts, needsRestart(facts) ? "restart" : "reload"),
       where: (_, { bridge }) => bridge.file ?? "",
     }),
@@ -95,7 +95,7 @@ export const bridgeRows: Table = [
     },
     what: ({ path }, { runtime }) =>
       `${nameOf(runtime)} launches ${path}, and closes a file descriptor of this plugin's connection twice`,
-    why: "the second close can hit another socket of the runtime: kubectl exec, logs and port-forward fail until its next restart (containerd issue 8860)",
+    why: "the second close can close another socket of the runtime: kubectl exec, logs and port-forward then fail until the runtime restarts (containerd issue 8860)",
     fix: "upgrade to containerd 1.7.14 or CRI-O 1.29.2, or later; or run the bridge as a service (deploy/systemd)",
   }),
   row("event-unknown", "warning", {

@@ -148,9 +148,9 @@ export const configurationRows: Table = [
     what: ({ type, lookup }) => `${type} is ${lookup.ok ? [lookup.path, ...lookup.shadowed].join(" and ") : ""}`,
     why: "one of them runs, and it may not be the one that is meant",
     // The fix does not rename or remove one of these files, as other programs may use it.
-    fix: ({ path }, { bridge, conf }) =>
+    fix: ({ path, type }, { bridge, conf }) =>
       bridge.config.types === "plugin-dirs"
-        ? `leave one of that name in ${bridge.config.pluginDirs.join(", ")}`
+        ? `keep only one file named ${type} in ${bridge.config.pluginDirs.join(", ")}`
         : `if ${path} is meant, "type": "${path}" in ${conf.path} says so (and settings of the bridge for it)`,
     where: ({ index }, { conf }) => `${conf.path}#/plugins/${index}`,
   }),
@@ -163,7 +163,7 @@ export const configurationRows: Table = [
     ],
     severity: (plugin) => ("type" in plugin ? "warning" : "info"),
     what: ({ path }) => `${path} holds nri.pkg.api.v1alpha1: it speaks NRI v2`,
-    why: `the bridge runs plugins of v0.1; ${runFails}`,
+    why: `the bridge runs only plugins of NRI v0.1: with this one in conf.json, ${runFails}`,
     fix: (plugin, { conf, runtime }) =>
       `${"type" in plugin ? `take it out of ${conf.path}, if it does not speak v0.1 as well` : `leave it out of ${conf.path}`}; a plugin of NRI v2 runs as a service, or from ${runtime?.config.nri.pluginPath ?? "/opt/nri/plugins"}`,
   }),

@@ -93,7 +93,11 @@ export const runtimeRows: Table = [
       return `NRI's settings under ${table} have ${keys.join(", ")}: ${place}`;
     },
     // compat: measured with `containerd config dump` of 1.7.24 and 2.1.9.
-    why: "the keys have no effect there; with a short name in a file of version 2 containerd 1.7 does not start",
+    why: ({ table, belongs }, { runtime }) => {
+      if (table === belongs) return "the runtime ignores a key that it does not know";
+      const stops = "; with version = 2 and a short name such as [plugins.cri], containerd 1.7 does not start";
+      return `the runtime ignores keys in another table${runtime?.version.startsWith("1.7") ? stops : ""}`;
+    },
     fix: ({ keys, table, belongs, meant, where }, { runtime }) => {
       if (runtime === undefined) return "";
       const replaced = meant === undefined ? `take ${keys[0]} out` : `write ${meant} for ${keys[0]}`;
@@ -150,7 +154,7 @@ export const runtimeRows: Table = [
     why: "CRI-O only warns about an error of StartContainer, so a container that a plugin refuses runs; CRI-O obeys an error of CreateContainer",
     fix: ({ late }, facts) => {
       const path = late.length === facts.plugins.length ? ["phase"] : ["plugins", late[0]?.type ?? "", "phase"];
-      return `for a plugin that needs no pid (phase create has none): ${setBridge(facts, path, "create")}`;
+      return `if the plugin does not need the container's pid, which phase create does not have yet: ${setBridge(facts, path, "create")}`;
     },
     where: (_, { bridge }) => bridge.file ?? bridge.config.confFile,
   }),

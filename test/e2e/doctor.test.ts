@@ -14,7 +14,7 @@ const prepared = await prepareTestbed();
 const quiet = "onFailure: {create: ignore}\n";
 
 describe.runIf(prepared.ok && isBridgeBuilt())("doctor, of a bridge that no plugin can be run by", () => {
-  test("finds each trouble alone, with what mends it, and nothing before and after", async () => {
+  test("finds each trouble alone, with what mends it, and nothing before and after", { timeout: 400_000 }, async () => {
     if (!prepared.ok) return;
     const { testbed } = prepared;
     const running = await startAll(
@@ -27,7 +27,9 @@ describe.runIf(prepared.ok && isBridgeBuilt())("doctor, of a bridge that no plug
           await target.daemon.namespace.run("mkdir", ["-p", "/etc/nri/v01"]);
           await life.writeConf(confOf(...recorders));
           await untilHealthy(target);
-          await (target.mode === "launched" ? troubleLaunched(target, life) : troubleExternal(target));
+          if (target.mode === "launched") return troubleLaunched(target, life);
+          await troubleExternal(target);
+          await breakFiles(target);
         }),
       );
       for (const one of ended) if (one.status === "rejected") throw one.reason;
@@ -77,6 +79,94 @@ async function troubleExternal(target: RunningTarget): Promise<void> {
   await untilHealthy(target);
 }
 
+/** A fault in a file of the node, by a shell command. */
+interface FileFault {
+  readonly id: string;
+  readonly make: string;
+  /** The command that mends it, where that is not the finding's own fix. */
+  readonly mend?: string;
+  readonly fix: RegExp;
+}
+
+/** Faults as the shell of the node makes them: in conf.json, among the plugins, in the state directory and in config.toml. */
+function fileFaults({ confFile, daemon }: RunningTarget): FileFault[] {
+  const conf = (text: string, id: string, fix: RegExp): FileFault => ({
+    ...{
+      id,
+      fix,
+      make: `cp ${confFile} ${confFile}.before; printf '${text}' > ${confFile}`,
+      mend: `mv ${confFile}.before ${confFile}`,
+    },
+  });
+  const toml = join(daemon.directory, "config.toml");
+  const runtime = (id: string, from: string, to: string, fix: RegExp): FileFault => ({
+    ...{ id, fix, make: `sed -i.before 's|${from}|${to}|' ${toml}`, mend: `mv ${toml}.before ${toml}` },
+  });
+  const plugin = "/opt/nri/bin/recorder";
+  // Not beside it: doctor looks at what is in the plugins' directory.
+  const kept = join(daemon.directory, "recorder");
+  const program = (id: string, make: string, fix: RegExp): FileFault => ({
+    ...{ id, fix, make: `cp -p ${plugin} ${kept}; ${make}`, mend: `mv ${kept} ${plugin}` },
+  });
+  const line = `${toml}:\\d+`;
+  return [
+    conf("{", "conf-fault", /./),
+    conf('\\357\\273\\277{"version":"0.1","plugins":[]}', "conf-fault", /byte order mark/),
+    conf('{"version":"0.1","plugins":[{"type":"nosuch"}]}', "plugin-not-found", /nosuch/),
+    {
+      id: "plugin-needs-conf",
+      make: `cp -p ${plugin} /opt/nri/bin/nrigadget; sed -i.before 's|}]|},{"type":"nrigadget"}]|' ${confFile}`,
+      mend: `mv ${confFile}.before ${confFile}; rm /opt/nri/bin/nrigadget`,
+      fix: /"conf": .*docs\/MIGRATION\.md/,
+    },
+    program("plugin-not-executable", `chmod 0644 ${plugin}`, /^chmod .*recorder/),
+    program("plugin-no-shebang", `sed -i 1d ${plugin}`, /first line has to name its interpreter/),
+    program("plugin-for-nri-v2", `echo '# nri.pkg.api.v1alpha1.Plugin' >> ${plugin}`, /\/opt\/nri\/plugins/),
+    {
+      id: "state-unusable",
+      make: "chmod 0777 /var/lib/nri-v01-bridge",
+      mend: "chmod 0700 /var/lib/nri-v01-bridge",
+      fix: /chmod/,
+    },
+    {
+      id: "launched-bad-name",
+      make: "printf '#!/bin/sh' > /opt/nri/plugins/tool; chmod 0755 /opt/nri/plugins/tool",
+      fix: /^mv -n \/opt\/nri\/plugins\/tool \/opt\/nri\/ # then restart containerd/,
+    },
+    runtime("nri-disabled", "disable = false", "disable = true", RegExp(`in ${line} set disable = false`)),
+    runtime("nri-disabled", "^disabled_plugins = .", '&"io.containerd.nri.v1.nri", ', RegExp(`in ${line} take`)),
+    runtime(
+      "nri-connections-disabled",
+      "connections = false",
+      "connections = true",
+      RegExp(`in ${line} set disable_c`),
+    ),
+    runtime(
+      "request-timeout-short",
+      'request_timeout = "2s"',
+      'request_timeout = "50ms"',
+      /plugin_request_timeout = "2s"/,
+    ),
+    runtime("nri-settings-ignored", "disable_connections", "disable_conections", /write disable_connections for/),
+    runtime("socket-path-differs", "socket_path = .*", 'socket_path = "/run/x.sock"', /\/run\/x\.sock/),
+    runtime("runtime-config-fault", "^version = 2", "version = [", /correct the file, then restart containerd/),
+  ];
+}
+
+/** Each fault is found alone, says what mends it, and nothing is found when that is done. */
+async function breakFiles(target: RunningTarget): Promise<void> {
+  const shell = (command: string) => target.daemon.namespace.run("/bin/sh", ["-c", command]);
+  const wrong: unknown[] = [];
+  for (const { id, make, mend, fix } of fileFaults(target)) {
+    await shell(make);
+    const found = await untilFound(target, id).catch(String);
+    if (typeof found === "string" || !fix.test(found.fix)) wrong.push(found);
+    await shell(mend ?? (typeof found === "string" ? "true" : found.fix));
+    await untilHealthy(target).catch((thrown) => wrong.push(`${id}, mended: ${thrown}`));
+  }
+  expect(wrong).toEqual([]);
+}
+
 /** The runtime closes the connection of a bridge that does not answer, and never launches it again. */
 async function troubleLaunched(target: RunningTarget, life: PodLife): Promise<void> {
   const { bridge, daemon } = target;
@@ -100,6 +190,7 @@ async function troubleLaunched(target: RunningTarget, life: PodLife): Promise<vo
 
 interface Finding {
   readonly id: string;
+  readonly severity: string;
   readonly what: string;
   readonly fix: string;
   readonly where: string;
@@ -128,13 +219,14 @@ async function look(target: RunningTarget): Promise<Report> {
 async function untilFound(target: RunningTarget, ...ids: readonly string[]): Promise<Finding> {
   let findings: readonly Finding[] = [];
   const found = async () => {
-    ({ findings } = await look(target));
+    // A note asks for nothing: that a plugin is not listed, or that no plugin is required.
+    findings = (await look(target)).findings.filter(({ severity }) => severity !== "info");
     return findings.map(({ id }) => id).join() === ids.join() || undefined;
   };
   await waitFor(ids.join() || "no finding", 15_000, found).catch((thrown: unknown) => {
     throw new Error(`${target.runtime} ${target.mode}: ${thrown}\n${JSON.stringify(findings, null, 1)}`);
   });
-  const [first = { id: "", what: "", fix: "", where: "" }] = findings;
+  const [first = { id: "", severity: "", what: "", fix: "", where: "" }] = findings;
   return first;
 }
 

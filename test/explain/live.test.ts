@@ -60,24 +60,40 @@ it("a bundle that is no JSON is named", () => {
   expect(() => readLive("ffff", node.root)).toThrow(/^\/run\/bundles\/ffff\/config\.json: /);
 });
 
+const containers = "/run/containers/storage/overlay-containers";
+
+/** CRI-O's bundles of a pod, of a container of it, and of a container of another pod. */
+function crioNode(): FakeNode {
+  const node = nodeWith("version = 2\n");
+  const bundles = {
+    feedc0de: ["sandbox", "feedc0de"],
+    deadbeef: ["container", "feedc0de"],
+    feedother: ["container", "b0d"],
+  };
+  for (const [id, [type, pod]] of Object.entries(bundles)) {
+    const annotations = { "io.kubernetes.cri-o.ContainerType": type, "io.kubernetes.cri-o.SandboxID": pod };
+    const text = JSON.stringify({ annotations, linux: { cgroupsPath: "/c" } });
+    node.write(`${containers}/${id}/userdata/config.json`, text);
+  }
+  return node;
+}
+
 // CRI-O's default (recordings/crio-1.37.0-dev/no-infra-container): the bundle of such a pod lies beside those of its containers.
 it("a pod of CRI-O without an infra container is found beside its containers, without a pid", () => {
-  const node = nodeWith("version = 2\n");
-  const containers = "/run/containers/storage/overlay-containers";
-  const bundleOf = (of: string, type: string) => {
-    const annotations = { "io.kubernetes.cri-o.ContainerType": type, "io.kubernetes.cri-o.SandboxID": "feedc0de" };
-    node.write(
-      `${containers}/${of}/userdata/config.json`,
-      JSON.stringify({ annotations, linux: { cgroupsPath: "/c" } }),
-    );
-  };
-  bundleOf("feedc0de", "sandbox");
-  bundleOf("deadbeef", "container");
-  bundleOf("feedstopped", "container");
-  node.process(300, "/usr/bin/conmon").link("/proc/300/cwd", `${containers}/deadbeef/userdata`);
+  const node = crioNode().process(300, "/usr/bin/conmon").link("/proc/300/cwd", `${containers}/deadbeef/userdata`);
   expect(readLive("feed", node.root)).toMatchObject({
     played: { bundles: [{ path: `${containers}/feedc0de/userdata/config.json` }] },
     unknown: expect.arrayContaining([expect.stringContaining("the pid: ")]),
   });
-  expect(() => readLive("feedstopped", node.root)).toThrow("no running pod or container feedstopped");
+  expect(() => readLive("feedother", node.root)).toThrow("no running pod or container feedother");
+});
+
+it("a pod and a container of conmon-rs are found by its arguments", () => {
+  const node = crioNode()
+    .process(300, "/usr/bin/conmonrs", ["--runtime-dir", `${containers}/feedc0de/userdata`])
+    .link("/proc/300/root", "/");
+  for (const [beginning, id] of Object.entries({ feed: "feedc0de", dead: "deadbeef" }))
+    expect(readLive(beginning, node.root)).toMatchObject({
+      played: { bundles: [{ path: `${containers}/${id}/userdata/config.json` }] },
+    });
 });

@@ -1,7 +1,7 @@
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { attempt, BridgeError, errorText } from "../../base/errors.js";
 import { NodeFiles } from "../../host/node-files.js";
-import { listProcesses, type Process } from "../../host/proc.js";
+import { flagOf, listProcesses, type Process } from "../../host/proc.js";
 import { container as containerCodec, podSandbox } from "../../nri/codec.js";
 import { encodeEvent } from "../../nri/events.js";
 import { parseBundle } from "../../v01/bundle.js";
@@ -23,7 +23,7 @@ export function readLive(id: string, root = "/"): Given {
   const processes = listProcesses(files.locate("/proc"));
   const [one, ...more] = findBundles(files, processes, id);
   if (one === undefined) {
-    const where = `the working directories of containerd's shims and of conmon below ${files.locate("/proc")}`;
+    const where = `the bundles of containerd's shims, of conmon and of conmon-rs below ${files.locate("/proc")}`;
     const text = `no running pod or container ${id} found: looked at ${where}, which needs root and the host's pid namespace`;
     throw new BridgeError("USAGE", text);
   }
@@ -48,7 +48,20 @@ function findBundles(files: NodeFiles, processes: readonly Process[], wanted: st
     const path = `${shown}/config.json`;
     found.push({ id, path, bytes, bundle: readBundle(path, bytes), pid: pids.find((number) => number > 0) ?? 0 });
   };
-  for (const { pid, command } of processes) {
+  const podOf = (directory: string) => {
+    const bundle = attempt(() => parseBundle(files.readBytes(`${directory}/config.json`) ?? new Uint8Array()));
+    return bundle?.annotations["io.kubernetes.cri-o.SandboxID"];
+  };
+  for (const { pid, command, args } of processes) {
+    // conmon-rs serves a pod and its containers, and has the directory of the pod's bundle as an argument.
+    const told = flagOf(args, "--runtime-dir");
+    if (command === "conmonrs" && told?.startsWith("/")) {
+      const [inside, storage] = [`/proc/${pid}/root${told}/../..`, dirname(dirname(told))];
+      for (const name of files.list(inside)) {
+        if (podOf(`${inside}/${name}/userdata`) !== basename(dirname(told))) continue;
+        add(name, `${inside}/${name}/userdata`, `${storage}/${name}/userdata`);
+      }
+    }
     const cwd = files.link(`/proc/${pid}/cwd`);
     if (cwd === undefined) continue;
     // A path through /proc/PID/cwd works even when the process runs in another mount namespace.
@@ -58,8 +71,7 @@ function findBundles(files: NodeFiles, processes: readonly Process[], wanted: st
     if (command === "conmon") {
       add(cwd.split("/").findLast((part) => part !== "userdata") ?? "", inside, cwd);
       // A CRI-O pod without an infra container has no conmon. Its bundle is a sibling of its containers' bundles.
-      const bundle = attempt(() => parseBundle(files.readBytes(`${inside}/config.json`) ?? new Uint8Array()));
-      const pod = bundle?.annotations["io.kubernetes.cri-o.SandboxID"];
+      const pod = podOf(inside);
       if (pod) add(pod, `${inside}/../../${pod}/userdata`, `${dirname(dirname(cwd))}/${pod}/userdata`);
     }
     if (!command.startsWith("containerd-shim")) continue;

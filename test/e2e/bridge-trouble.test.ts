@@ -5,6 +5,7 @@ import { prepareTestbed } from "./testbed/packages.js";
 import { confOf, playScenario, type Scenario, wholeLife } from "./testbed/scenario.js";
 import {
   goesOnWhenRefused,
+  hasValidator,
   type RunningTarget,
   startAll,
   startTarget,
@@ -89,6 +90,35 @@ describe.runIf(prepared.ok && isBridgeBuilt())("the bridge in trouble", () => {
         Array(2).fill({ method: "CreateContainer", details: expect.stringContaining("plugin: nosuchplugin: ") }),
       );
     });
+  });
+
+  // docs/MIGRATION.md, "Never without plugins".
+  test("with required_plugins containerd creates no container while the bridge is away, but those that tolerate it", async ({
+    skip,
+  }) => {
+    const requiredPlugins = ["v01-bridge"];
+    await withTargets(
+      [{ runtime: "v2", mode: "external" }],
+      { requiredPlugins },
+      async ({ daemon, bridge, confFile }) => {
+        skip(!hasValidator(daemon.runtime.version), `containerd ${daemon.runtime.version} has no validator`);
+        const there = await playScenario({ ...whole, name: "required" }, daemon, confFile);
+        expect([there.failedCalls, statesOf(there.runs)]).toEqual([[], wholeStates]);
+
+        await bridge.stop("SIGKILL");
+        const away = await playScenario({ ...whole, name: "away", runs: 0 }, daemon, confFile);
+        const refused = { method: "CreateContainer", details: expect.stringContaining("v01-bridge") };
+        expect(away.failedCalls[0]).toMatchObject(refused);
+        const annotations = { "tolerate-missing-plugins.nri-v01-bridge": "true" };
+        const run = wholeLife({ number: 76, annotations });
+        const tolerated = await playScenario({ ...whole, name: "tolerated", runs: 0, run }, daemon, confFile);
+        expect([tolerated.failedCalls, tolerated.runs]).toEqual([[], []]);
+
+        await bridge.start();
+        const back = await playScenario({ ...whole, name: "back" }, daemon, confFile);
+        expect([back.failedCalls, statesOf(back.runs)]).toEqual([[], wholeStates]);
+      },
+    );
   });
 });
 

@@ -6,7 +6,7 @@ import { prepareTestbed } from "./testbed/packages.js";
 import { PodLife } from "./testbed/pod-life.js";
 import { recorders, replaceFile, startRecords } from "./testbed/records.js";
 import { confOf } from "./testbed/scenario.js";
-import { type RunningTarget, startAll, startTarget, stopAll, targets } from "./testbed/target.js";
+import { hasValidator, type RunningTarget, startAll, startTarget, stopAll, targets } from "./testbed/target.js";
 
 const prepared = await prepareTestbed();
 
@@ -109,6 +109,19 @@ function fileFaults({ confFile, daemon }: RunningTarget): FileFault[] {
     ...{ id, fix, make: `cp -p ${plugin} ${kept}; ${make}`, mend: `mv ${kept} ${plugin}` },
   });
   const line = `${toml}:\\d+`;
+  const required = (id: string, lines: string, fix: RegExp): FileFault => ({
+    ...{ id, fix, mend: `mv ${toml}.before ${toml}` },
+    make: `cp ${toml} ${toml}.before; printf '[plugins."io.containerd.nri.v1.nri".default_validator]\\nenable = true\\n${lines}' >> ${toml}`,
+  });
+  const tolerated = 'tolerate_missing_plugins_annotation = "x"\\n';
+  const validators = [
+    required("required-plugins-not-tolerated", 'required_plugins = ["v01-bridge"]\\n', /set tolerate_missing_plugins/),
+    required(
+      "required-plugins-unknown",
+      `required_plugins = ["v01-brigde"]\\n${tolerated}`,
+      /set required_plugins = \["v01-bridge"\]/,
+    ),
+  ];
   return [
     conf("{", "conf-fault", /./),
     conf('\\357\\273\\277{"version":"0.1","plugins":[]}', "conf-fault", /byte order mark/),
@@ -149,6 +162,7 @@ function fileFaults({ confFile, daemon }: RunningTarget): FileFault[] {
     ),
     runtime("nri-settings-ignored", "disable_connections", "disable_conections", /write disable_connections for/),
     runtime("socket-path-differs", "socket_path = .*", 'socket_path = "/run/x.sock"', /\/run\/x\.sock/),
+    ...(hasValidator(daemon.runtime.version) ? validators : []),
     runtime("runtime-config-fault", "^version = 2", "version = [", /correct the file, then restart containerd/),
   ];
 }

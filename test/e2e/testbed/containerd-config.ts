@@ -14,7 +14,12 @@ export interface DaemonPaths {
 export const passHandler = "runc-pass";
 
 /** A daemon's config.toml. All versions read the second format; 2.x turns it into its own. */
-export function formatContainerdConfig(runtime: RuntimePackage, paths: DaemonPaths, requestTimeout = "2s"): string {
+export function formatContainerdConfig(
+  runtime: RuntimePackage,
+  paths: DaemonPaths,
+  requestTimeout = "2s",
+  requiredPlugins: readonly string[] = [],
+): string {
   const cri = "io.containerd.grpc.v1.cri";
   const runc = (handler: string, more: string) => `
 [plugins."${cri}".containerd.runtimes.${handler}]
@@ -49,7 +54,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
   snapshotter = "native"
   default_runtime_name = "runc"
 ${runc("runc", "")}${runc(passHandler, '  pod_annotations = ["*"]\n  container_annotations = ["*"]')}
-${runtime.name === "native" ? "" : formatNri(requestTimeout)}`;
+${runtime.name === "native" ? "" : formatNri(requestTimeout)}${requiredPlugins.length === 0 ? "" : formatValidator(requiredPlugins)}`;
 }
 
 /** @param requestTimeout as Go writes durations */
@@ -62,5 +67,14 @@ function formatNri(requestTimeout: string): string {
   plugin_registration_timeout = "5s"
   plugin_request_timeout = "${requestTimeout}"
   socket_path = "/var/run/nri/nri.sock"
+`;
+}
+
+/** NRI's default validator, as docs/MIGRATION.md has it; containerd 2.2 and later know it. */
+function formatValidator(requiredPlugins: readonly string[]): string {
+  return `[plugins."io.containerd.nri.v1.nri".default_validator]
+  enable = true
+  required_plugins = ${JSON.stringify(requiredPlugins)}
+  tolerate_missing_plugins_annotation = "tolerate-missing-plugins.nri-v01-bridge"
 `;
 }

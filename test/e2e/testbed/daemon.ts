@@ -13,6 +13,8 @@ import type { RuntimeName, RuntimePackage, Testbed } from "./packages.js";
 export interface DaemonOptions {
   /** The runtime's plugin_request_timeout, as Go writes durations; "2s" when not given. */
   readonly requestTimeout?: string | undefined;
+  /** The plugins without which containerd 2.2 and later create no container. */
+  readonly requiredPlugins?: readonly string[] | undefined;
   /** Puts files into the daemon's namespace before it starts: plugins, configuration. */
   readonly install?: (daemon: Daemon) => Promise<void>;
 }
@@ -27,16 +29,14 @@ export class Daemon {
   readonly logRoot: string;
   /** Part of the uid of each pod that this daemon runs, so that no two daemons share a pod's cgroup. */
   readonly uidPart: string;
-  readonly #requestTimeout: string | undefined;
   readonly #paths: DaemonPaths;
   #process: NamespaceProcess | undefined;
   #podCount = 0;
 
-  private constructor(runtime: RuntimePackage, directory: string, namespace: Namespace, options: DaemonOptions) {
+  private constructor(runtime: RuntimePackage, directory: string, namespace: Namespace) {
     this.runtime = runtime;
     this.directory = directory;
     this.namespace = namespace;
-    this.#requestTimeout = options.requestTimeout;
     this.#paths = {
       root: join(directory, "root"),
       state: join(directory, "state"),
@@ -53,13 +53,14 @@ export class Daemon {
   static async start(testbed: Testbed, name: RuntimeName, options: DaemonOptions = {}): Promise<Daemon> {
     const directory = await mkdtemp(daemonDirectory);
     const namespace = await openNamespace(join(directory, "private"));
-    const daemon = new Daemon(testbed.runtimes[name], directory, namespace, options);
+    const daemon = new Daemon(testbed.runtimes[name], directory, namespace);
     try {
       for (const path of ["/opt/nri/bin", "/opt/nri/plugins", "/etc/nri/conf.d"]) {
         await mkdir(daemon.path(path), { recursive: true });
       }
       await installCni(daemon.#paths.cniBinDir, daemon.#paths.cniConfDir);
-      const config = formatContainerdConfig(daemon.runtime, daemon.#paths, daemon.#requestTimeout);
+      const { requestTimeout, requiredPlugins } = options;
+      const config = formatContainerdConfig(daemon.runtime, daemon.#paths, requestTimeout, requiredPlugins);
       await writeFile(join(directory, "config.toml"), config);
       await options.install?.(daemon);
       await daemon.#startContainerd();

@@ -28,6 +28,7 @@ export interface RunningTarget extends Target {
 
 export interface TargetOptions {
   readonly requestTimeout?: string;
+  readonly requiredPlugins?: readonly string[];
   readonly bridge?: Partial<BridgeOptions>;
 }
 
@@ -41,6 +42,7 @@ export async function startTarget(
   const confFile = options.bridge?.confFile ?? bridgeConfFile;
   const daemon = await Daemon.start(testbed, target.runtime, {
     requestTimeout: options.requestTimeout,
+    requiredPlugins: options.requiredPlugins,
     install: async (started) => {
       await installPlugins(started);
       bridges.push(await installBridge(started, { ...options.bridge, mode: target.mode, confFile }));
@@ -82,4 +84,9 @@ export async function stopAll(running: readonly RunningTarget[]): Promise<void> 
  */
 export function goesOnWhenRefused({ daemon }: RunningTarget): boolean {
   return /^v?2\.([01]\.|2\.[0-5]\b|3\.[0-2]\b)/.test(daemon.runtime.version);
+}
+
+/** Whether this version has NRI's default validator (`required_plugins`). */
+export function hasValidator(version: string): boolean {
+  return !/^1\.|^2\.[01]\./.test(version);
 }

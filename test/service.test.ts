@@ -158,7 +158,7 @@ it("a runtime that launched us and lists what it has is enough: the machine is n
   await handlers.configure(request, runtime);
   await handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
   vi.advanceTimersByTime(60_000);
-  expect(log.lines.filter(({ sentence }) => sentence === "state compared with the runtime")).toHaveLength(1);
+  expect(log.lines.filter(({ sentence }) => sentence === "the bridge compared the pods and containers that it remembers with those that exist")).toHaveLength(1);
 });
 
 describe("what the status says beside the connection", () => {
@@ -192,7 +192,7 @@ describe("what the status says beside the connection", () => {
     const service = serviceOf({ file: undefined });
     await service.handlers.configure({ ...request, config: "confFle: /x" }, runtime);
     await service.handlers.handle?.({ name: "StopContainer", pod: pod(), container: ctr() }, callOf("StopContainer"));
-    expect(service.facts.notices).toEqual(["the bridge's configuration is wrong: creates fail"]);
+    expect(service.facts.notices).toEqual(["the bridge's configuration is wrong: creates of pods and containers fail"]);
     await service.reload({});
     expect(service.facts.notices).toEqual([]);
   });

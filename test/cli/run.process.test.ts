@@ -258,7 +258,7 @@ describe("run, launched by the runtime", () => {
     plugin.close();
     await ended;
     expect(log()).toContain(`"output":"${own}"`);
-    expect(log()).not.toContain("chain ran");
-    expect(readFileSync(own, "utf8")).toMatch(/^\S+ INFO +chain ran /m);
+    expect(log()).not.toContain("the plugins of an event ran");
+    expect(readFileSync(own, "utf8")).toMatch(/^\S+ INFO +the plugins of an event ran /m);
   });
 });

@@ -164,7 +164,7 @@ describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabili
       // A captured view says that the cgroups are version 1.
       expect(readFileSync(join(image, "tmp/captured"), "utf8")).toMatch(/ - cgroup /);
       expect(text).toContain('"stopped"');
-      expect(text).not.toContain("portable way");
+      expect(text).not.toContain("not through libc");
     } finally {
       runtime.close();
     }

@@ -818,7 +818,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) =>
         node.program("/usr/bin/env", "").program("/usr/bin/tool", "").write(labels, "#!/usr/bin/env -i tool\n", 0o755),
       mend: (node) => node.write(labels, script, 0o755),
-      says: `it gives env "-i tool", which is not followed`,
+      says: `its first line gives env "-i tool", which the bridge cannot follow`,
       fixSays: `name the interpreter by its path in the first line of ${labels}`,
     },
   ],

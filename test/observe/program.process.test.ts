@@ -73,10 +73,10 @@ describe("run --log-format text", () => {
     for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z (DEBUG|INFO |WARN |ERROR) \S/);
     const printed = lines.find((line) => line.includes("plugin's stderr"));
     expect(printed).toContain(`plugin=tracer line=traced`);
-    const summary = lines.filter((line) => line.includes(" chain ran "));
+    const summary = lines.filter((line) => line.includes(" the plugins of an event ran "));
     expect(summary).toHaveLength(1);
     expect(summary[0]).toMatch(
-      /chain ran event=RunPodSandbox pod=default\/pod1 state=create plugins=tracer:ok:[\d.]+ answer=ok id=\S+ .*totalMs=[\d.]+/,
+      /the plugins of an event ran event=RunPodSandbox pod=default\/pod1 state=create plugins=tracer:ok:[\d.]+ answer=ok id=\S+ .*totalMs=[\d.]+/,
     );
     expect(summary[0]).toContain(`trace_id=${traceId} span_id=b7ad6b7169203331`);
   });

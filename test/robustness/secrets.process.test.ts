@@ -35,6 +35,6 @@ it("secrets of conf and environment never reach the log", async () => {
   program.child.kill("SIGTERM");
   const { stderr } = await program.ended;
   expect(stderr).toMatch(/plugin ran/);
-  expect(stderr).toMatch(/conf.json cannot be read/);
+  expect(stderr).toMatch(/the bridge cannot use conf.json/);
   expect(stderr.split("\n").filter((line) => line.includes(secret))).toEqual([]);
 });

@@ -174,7 +174,7 @@ describe.skipIf(!privilege.ok)("a captured plugin of a running container", () =>
 describe.skipIf(!privilege.ok)("what a captured plugin writes that no field has", () => {
   const freeze = { a: { script: 'echo FROZEN >"/sys/fs/cgroup/freezer$path/freezer.state"' } };
   const text =
-    /freezer\/kubepods\/pod1\/c1\/freezer.state has no effect: "FROZEN": .*: leave it out, or set `lostWrites: warn`/;
+    /freezer\/kubepods\/pod1\/c1\/freezer.state has no effect: "FROZEN": .*: leave the write out, or set `lostWrites: warn`/;
   const warned = [expect.stringMatching(/freezer.state has no effect:.*FROZEN/)];
   const pod = { target: { kind: "sandbox", pod: "ns/pod" }, event: "RunPodSandbox" } as const;
 

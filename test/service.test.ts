@@ -205,7 +205,7 @@ it("a sandbox that comes while the configuration is wrong is held, where the run
   const handle = (name: "RunPodSandbox" | "CreateContainer") =>
     handlers.handle?.({ name, pod: pod(), container: ctr() }, { ...callOf(name), runtime: old });
   await handlers.configure({ ...request, config: "confFle: /x" }, old);
-  await expect(handle("RunPodSandbox")).rejects.toThrow("the bridge's configuration is wrong");
+  await expect(handle("RunPodSandbox")).rejects.toThrow("nri-v01-bridge: the bridge cannot run plugins: ");
   await service.reload({});
   await expect(handle("CreateContainer")).rejects.toThrow("unable to create nri client");
 });

@@ -64,7 +64,7 @@ async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Pro
     throw new BridgeError("USAGE", `--plugin: ${plugin} is not a file; name the plugin's executable`);
   }
   const fault = findExecutableFault(plugin, searchPath(io.environment.PATH, []));
-  if (fault !== null) io.stderr(`nri-v01-bridge: on a node this plugin would be refused: ${fault}\n`);
+  if (fault !== null) io.stderr(`nri-v01-bridge: on a node the bridge would refuse this plugin: ${fault}\n`);
   const scratch = join(workplace.scratch, "cgroups");
   const own = options.conf === undefined ? undefined : confOf(options.conf, basename(plugin));
   const conf = cgroupConf === undefined ? own : withConfKey(own, cgroupConf, scratch);

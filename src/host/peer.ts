@@ -23,7 +23,7 @@ export async function findPeer(socketPath: string, procRoot = "/proc", withinMs 
   if (ours === undefined) return { found: false, reason: `there is no ${socketPath}` };
   const bound = listeningSockets(basename(socketPath), procRoot);
   if (bound.size === 0)
-    return { found: false, reason: "no socket of this name listens in a visible network namespace" };
+    return { found: false, reason: "no socket of this name listens in a network namespace that the bridge sees" };
   const until = Deadline.after(withinMs);
   const pids = listPids(procRoot);
   for (const inTurn of [true, false]) {
@@ -37,7 +37,7 @@ export async function findPeer(socketPath: string, procRoot = "/proc", withinMs 
       if (paths.some((path) => fileIdentity(`${procRoot}/${pid}/root${path}`) === ours)) return { found: true, pid };
     }
   }
-  return { found: false, reason: `no visible process listens on ${socketPath}` };
+  return { found: false, reason: `no process that the bridge sees listens on ${socketPath}` };
 }
 
 /** The listening sockets whose path has this file name: from the socket's inode to its path. */

@@ -112,7 +112,7 @@ export class Session {
     const client = new TtrpcClient(this.mux.open(ConnId.runtime));
     const { registrationTimeoutMs = defaultRegistrationTimeoutMs } = options;
     const deadline = Deadline.after(registrationTimeoutMs);
-    const text = `the runtime did not configure the plugin within ${registrationTimeoutMs} ms`;
+    const text = `the runtime did not configure the bridge within ${registrationTimeoutMs} ms`;
     const notConfigured = () => this.finish(this.endOf(new BridgeError("CALL_TIMEOUT", text)));
     this.cancelRegistrationAlarm = alarm(deadline, notConfigured);
     this.ended = new Promise((resolve) => {
@@ -243,7 +243,7 @@ export class Session {
       this.phase = "ready";
       const late = deadline.expired;
       setImmediate(() => {
-        if (late) this.leaveUnsynchronized(new Error("the answer to Synchronize came too late"));
+        if (late) this.leaveUnsynchronized(new Error("the bridge answered Synchronize too late"));
         else this.tellSynchronized(runtime);
       });
       return synchronizeResponse.encode({ update: [...(update ?? [])], more: false });
@@ -272,7 +272,7 @@ export class Session {
     if (this.mux.closed) return;
     this.options.log.warn(
       { error: error.message },
-      "the synchronization with the runtime failed: closing the connection, on which no events would come",
+      "Synchronize failed: the bridge closes the connection, on which the runtime would send no events",
     );
     this.finish({ kind: "lost", phase: "synchronizing", error });
   }
@@ -294,7 +294,7 @@ export class Session {
 
   private configuredRuntime(): RuntimeInfo {
     if (this.runtime !== undefined) return this.runtime;
-    throw new StatusError(Code.FailedPrecondition, "the plugin has not been configured");
+    throw new StatusError(Code.FailedPrecondition, "the runtime has not configured the bridge yet");
   }
 
   private finish(end: SessionEnd): void {

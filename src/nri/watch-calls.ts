@@ -58,7 +58,7 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
       try {
         telling(watcher);
       } catch (error) {
-        log.error({ error: errorText(error) }, "an internal observer of calls failed");
+        log.error({ error: errorText(error) }, "the bridge's metrics, status or recording missed a call: its plugins and its answer are not affected");
       }
     }
   };

@@ -76,7 +76,7 @@ describe("run, connected to a runtime's socket", () => {
 
   it("waits for a runtime that is not there yet", async () => {
     const patient = start();
-    await patient.stderrMatches(/trying again later/);
+    await patient.stderrMatches(/tries again later/);
     patient.child.kill("SIGTERM");
     expect((await patient.ended).code).toBe(0);
   });
@@ -94,7 +94,7 @@ describe("run's status.json", () => {
       ...{ pid: running.child.pid, mode: "external", plugin: "10-v01-bridge", socket: socketPath },
       ...{ runtime: null, registered: null, lastEvent: null, end: null },
       configuration: { file: config, digest: digestOf({ timeoutMs: 500 }) },
-      lastFailure: { text: expect.stringMatching(/^no connection to the runtime, trying again later: .*ENOENT/) },
+      lastFailure: { text: expect.stringMatching(/^the bridge has no connection to the runtime, and tries again later: .*ENOENT/) },
     });
     expect(statSync(path()).mode & 0o777).toBe(0o600);
     const plugin = await (await listen()).accept(Deadline.after(10_000));
@@ -117,7 +117,7 @@ describe("run's status.json", () => {
     const runtime = await listen();
     const killed = start();
     await runtime.accept(Deadline.after(10_000));
-    await killed.stderrMatches(/cannot write the status file/);
+    await killed.stderrMatches(/cannot write its status file/);
     killed.child.kill("SIGKILL");
     await killed.ended;
     rmdirSync(`${path()}.new`);
@@ -145,7 +145,7 @@ describe("run, on signals", () => {
     const { config, running, plugin } = await withConfig("");
     writeFileSync(config, "timeoutMs: 500\n");
     running.child.kill("SIGHUP");
-    await running.stderrMatches(/reloaded the configuration/);
+    await running.stderrMatches(/reloaded its configuration/);
     expect(plugin.closed).toBe(false);
   });
 

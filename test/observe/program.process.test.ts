@@ -23,7 +23,7 @@ describe("run with metrics.listen", () => {
   it("tells a scraper what the plugins did, and a probe whether events come", async () => {
     const { node, socketPath } = createNode();
     const running = node.start();
-    await running.stderrMatches(/serving metrics/);
+    await running.stderrMatches(/serves metrics/);
     expect(await getPage({ socketPath }, "/healthz")).toMatchObject({ status: 200 });
     expect(await getPage({ socketPath }, "/readyz")).toMatchObject({ status: 503 });
     const runtime = await node.listen();
@@ -47,7 +47,7 @@ describe("run with metrics.listen", () => {
     expect(sample("active_plugins")).toBe(2);
     expect(sample("ready")).toBe(1);
     await runtime.close();
-    await running.stderrMatches(/trying again later/);
+    await running.stderrMatches(/tries again later/);
     expect(await getPage({ socketPath }, "/readyz")).toMatchObject({
       status: 503,
       text: "not registered with the runtime\n",

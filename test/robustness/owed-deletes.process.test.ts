@@ -120,7 +120,7 @@ describe("deletes that no call waits for", () => {
     // Another call would be over by then.
     await sleep(requestTimeoutMs * 1.2);
     next.child.kill("SIGTERM");
-    await next.stderrMatches(/stopping: waiting for running plugins/);
+    await next.stderrMatches(/is stopping: it waits for running plugins/);
     gate.open();
     expect(await next.ended).toMatchObject({ code: 0 });
     const deletes = runLines(next).filter(({ state }) => state === "delete");
@@ -148,7 +148,7 @@ describe("deletes that no call waits for", () => {
     await plugin.call("StopPodSandbox", { pod });
     await run(program, 1);
     program.child.kill("SIGTERM");
-    await program.stderrMatches(/stopping: waiting for running plugins/);
+    await program.stderrMatches(/is stopping: it waits for running plugins/);
     gate.open();
     expect(await program.ended).toMatchObject({ code: 0 });
     expect(delivered().toSorted()).toEqual(idsOf([pod, ...containers]));

@@ -31,7 +31,7 @@ it("secrets of conf and environment never reach the log", async () => {
   node.writeConfText(`{"version":"0.1","plugins":[{"type":"good","conf":"${secret}`);
   await plugin.call("RunPodSandbox", { pod: nextPod() });
   program.child.kill("SIGHUP");
-  await program.stderrMatches(/reloaded the configuration/);
+  await program.stderrMatches(/reloaded its configuration/);
   program.child.kill("SIGTERM");
   const { stderr } = await program.ended;
   expect(stderr).toMatch(/plugin ran/);

@@ -150,7 +150,7 @@ const borne = {
 
 /** The remedies by outcome. For any other outcome, the bridge's own hint is the remedy. */
 const remedies: Partial<Record<Outcome, string>> = {
-  reported: "if it needs its settings, a live process or its cgroup: --conf, --pid, --cgroup-conf",
+  reported: "if the plugin needs its conf, a live process or its cgroup, give --conf, --pid or --cgroup-conf",
   "bad-output": 'print one JSON object, {"plugin":"<name>","version":"0.1","error":""} at least; logs go to stderr',
   "timed-out":
     "a runtime gives this time to all plugins of a call together: be quicker, or raise its plugin_request_timeout",

@@ -232,8 +232,8 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     // 1.7 takes a file without a version for one of version 1.
     toml(`${nriHeader}\n  disable = false\n`, on, {
       where: `${configToml}:2`,
-      says: `NRI's settings under ${nriHeader} have disable: containerd 1.7.24 reads them under [plugins.nri]`,
-      fixSays: `in ${configToml}:2 move disable to [plugins.nri]; where all names in the file are long, version = 2`,
+      says: `${nriHeader} has disable, and containerd 1.7.24 reads NRI's keys under [plugins.nri]`,
+      fixSays: `in ${configToml}:2 move disable to [plugins.nri]; or write version = 2 as the first line`,
     }),
     // compat: measured: with version = 2 over it 1.7.24 does not start ("invalid plugin key URI \"cri\"").
     toml(
@@ -243,14 +243,14 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     ),
     toml(nriToml("disabled = false"), on, {
       where: `${configToml}:3`,
-      says: "have disabled: no such key",
+      says: "has disabled, and NRI has no such key",
       fixSays: `in ${configToml}:3 write disable for disabled; then systemctl restart containerd`,
     }),
     toml(nriToml("disable = false", 'plugin_request_timeouts = "5s"'), on, { where: `${configToml}:4` }),
     // Without quotes it is a table in a table; with another kind of plugin it is no plugin at all.
     ...["[plugins.io.containerd.nri.v1.nri]", '[plugins."io.containerd.grpc.v1.nri"]', "[nri]"].map((header) =>
       toml(`${on}${header}\n  disable = false\n  plugin_request_timeout = "5s"\n`, on, {
-        says: `NRI's settings under ${header} have disable, plugin_request_timeout: containerd 1.7.24 reads them under`,
+        says: `${header} has disable, plugin_request_timeout, and containerd 1.7.24 reads NRI's keys under`,
         fixSays: `move disable, plugin_request_timeout to ${nriHeader}`,
       }),
     ),
@@ -265,7 +265,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) => runCrio(node, "1.29.1").write("/etc/crio/crio.conf", "[crio]\nenable_nri = true\n"),
       options: ignoring,
       mend: (node) => node.write("/etc/crio/crio.conf", "[crio.nri]\nenable_nri = true\n"),
-      says: "cri-o 1.29.1 reads them under [crio.nri]",
+      says: "cri-o 1.29.1 reads NRI's keys under [crio.nri]",
     },
   ],
   "nri-disabled": [
@@ -668,7 +668,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
   "bridge-settings-unused": [
     settings("plugins: {lables: {timeoutMs: 10}}\n", "plugins: {labels: {timeoutMs: 10}}\n", {
       says: "has settings for lables",
-      fixSays: "write labels for lables under plugins, if that is meant",
+      fixSays: "write labels instead of lables under plugins, if labels is meant",
     }),
   ],
   "conf-empty": [
@@ -691,7 +691,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       fixSays: "save /etc/nri/conf.json as UTF-8 without a byte order mark",
     }),
     empty(" \n", {
-      says: "it is empty",
+      says: "which is empty",
       fixSays: 'until then {"version": "0.1", "plugins": []} in /etc/nri/conf.json lets pods start without any',
     }),
     {
@@ -718,7 +718,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     conf('{"version": "0.1", "plugin": [], "plugins": [{"type": "labels"}]}', {
       says: 'a key "plugin"',
       where: `${confJson}:1:20`,
-      fixSays: `remove it at ${confJson}:1:20; if "plugins" was meant, what it says belongs there`,
+      fixSays: `at ${confJson}:1:20 write "plugins" instead of "plugin", if that is meant; else remove "plugin"`,
     }),
     conf('{"Plugins": [\n  {"Type": "labels" ,\n   "config": {}}]}', {
       says: 'a key "plugins[0].config"',
@@ -743,7 +743,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) => node.write(confJson, listed(tool)).remove(labels).link(tool, "gone"),
       mend: (node) => node.write("/opt/tools/gone", script, 0o755),
       where: tool,
-      says: "is a link to gone, which is not there",
+      says: "is a link to gone, which does not exist",
     },
     { make: (node) => node.chmod(labels, 0o644), mend: "its fix", where: labels },
   ],
@@ -774,13 +774,13 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
   "plugin-needs": [
     program('#!/bin/sh\r\necho "{}"\r\n', {
       where: labels,
-      says: 'needs "/bin/sh\\r", which is not there',
+      says: 'needs "/bin/sh\\r", which is missing or not executable',
       fixSays: `write ${labels} with line ends of \\n only`,
     }),
-    program("#!/usr/bin/python2\n", { says: 'needs "/usr/bin/python2", which is not there' }),
+    program("#!/usr/bin/python2\n", { says: 'needs "/usr/bin/python2", which is missing or not executable' }),
     program("#!/usr/bin/env -S X=1 python3 -u\n", { says: 'needs "python3", which is not on its PATH' }),
     {
-      ...program(elf(62, "/lib/ld-musl-x86_64.so.1"), { says: 'needs "/lib/ld-musl-x86_64.so.1", which is not there' }),
+      ...program(elf(62, "/lib/ld-musl-x86_64.so.1"), { says: 'needs "/lib/ld-musl-x86_64.so.1", which is missing or not executable' }),
       mend: (node) => node.write("/lib/ld-musl-x86_64.so.1", ""),
     },
   ],
@@ -827,7 +827,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) => node.write("/usr/bin/labels", script, 0o755),
       mend: (node) => node.remove("/usr/bin/labels"),
       says: "/opt/nri/bin/labels and /usr/bin/labels",
-      fixSays: 'if /opt/nri/bin/labels is meant, "type": "/opt/nri/bin/labels" in /etc/nri/conf.json says so',
+      fixSays: 'if /opt/nri/bin/labels is meant, write "type": "/opt/nri/bin/labels" in /etc/nri/conf.json',
     },
   ],
   "plugin-for-nri-v2": [
@@ -913,7 +913,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     {
       make: apart("2.1.9~ds1"),
       mend: apart("2.2.6"),
-      says: "containerd 2.1.9~ds1 ignores that the create of a pod sandbox failed (labels)",
+      says: "the bridge must not tell containerd 2.1.9~ds1 that the create of a pod sandbox failed (labels)",
       fixSays: "upgrade to containerd 2.2.6 or 2.3.3, or later",
     },
     { make: apart("2.3.2"), mend: { options: { config: "onFailure: {create: ignore}\n" } } },
@@ -970,7 +970,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) =>
         node.process(100, "/usr/bin/containerd", [], ["PATH=/srv/bin"]).write("/srv/bin/labels", script, 0o755),
       mend: (node) => node.remove("/srv/bin"),
-      says: "labels is /srv/bin/labels under containerd 1.6, and will be /opt/nri/bin/labels",
+      says: "for labels containerd 1.6 runs /srv/bin/labels, and the bridge will run /opt/nri/bin/labels",
     },
   ],
   "migrate-switch-on-nri": ["version = 2\n", nriToml("disable = true"), `${nriHeader}\n  disable = false\n`].map(

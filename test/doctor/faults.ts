@@ -244,7 +244,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     toml(nriToml("disabled = false"), on, {
       where: `${configToml}:3`,
       says: "has disabled, and NRI has no such key",
-      fixSays: `in ${configToml}:3 write disable for disabled; then systemctl restart containerd`,
+      fixSays: `in ${configToml}:3 write disable instead of disabled; then systemctl restart containerd`,
     }),
     toml(nriToml("disable = false", 'plugin_request_timeouts = "5s"'), on, { where: `${configToml}:4` }),
     // Without quotes it is a table in a table; with another kind of plugin it is no plugin at all.
@@ -692,7 +692,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     }),
     empty(" \n", {
       says: "which is empty",
-      fixSays: 'until then {"version": "0.1", "plugins": []} in /etc/nri/conf.json lets pods start without any',
+      fixSays: 'until then {"version": "0.1", "plugins": []} in /etc/nri/conf.json lets pods start without plugins',
     }),
     {
       make: (node) => node.remove(confJson).write(`${confJson}/.keep`, ""),

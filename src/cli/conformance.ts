@@ -35,7 +35,7 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
     .description("send a plugin every kind of request, and judge its answers: valid, in time, no process left")
     .requiredOption("--plugin <path>", "try this executable")
     .addOption(
-      new Option("--phase <phase>", "judge what a container's create asks for as in this phase")
+      new Option("--phase <phase>", "judge the result of a container's create as the bridge does in this phase")
         .choices(["start", "create"])
         .default("start"),
     )

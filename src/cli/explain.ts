@@ -41,7 +41,7 @@ export function addEventSource(command: Command): Command {
   return command
     .argument("[event]", "a case folder that `record` wrote, or FOLDER:N for its event N")
     .option("--pod <id>", "take the create and delete of this running pod, from its bundle")
-    .option("--container <id>", "take those of this running container");
+    .option("--container <id>", "take the create and delete of this running container, from its bundle");
 }
 
 /** @throws BridgeError USAGE unless exactly one of event, --pod and --container is given and can be read */

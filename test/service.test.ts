@@ -158,7 +158,12 @@ it("a runtime that launched us and lists what it has is enough: the machine is n
   await handlers.configure(request, runtime);
   await handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
   vi.advanceTimersByTime(60_000);
-  expect(log.lines.filter(({ sentence }) => sentence === "the bridge compared the pods and containers that it remembers with those that exist")).toHaveLength(1);
+  expect(
+    log.lines.filter(
+      ({ sentence }) =>
+        sentence === "the bridge compared the pods and containers that it remembers with those that exist",
+    ),
+  ).toHaveLength(1);
 });
 
 describe("what the status says beside the connection", () => {

@@ -133,7 +133,10 @@ export function createBridge(parts: BridgeParts): Bridge {
         await lifecycle.deleteAll(gone, "Synchronize");
         if (config.synchronize === "create") await createListed(unknown);
       } catch (error) {
-        log.error({ error: errorText(error) }, "the bridge could not catch up with pods and containers that came or went while it was away: it tries again at its next registration");
+        log.error(
+          { error: errorText(error) },
+          "the bridge could not catch up with pods and containers that came or went while it was away: it tries again at its next registration",
+        );
       }
     };
   }
@@ -145,7 +148,10 @@ export function createBridge(parts: BridgeParts): Bridge {
       if (!records.awaitsAdoption(target.id)) continue;
       await lifecycle.create(target, backgroundInfo("Synchronize", config)).catch((error) => {
         const fields = { id: target.id, error: errorText(error) };
-        log.error(fields, "a create failed for a pod or container that ran before the bridge started: it keeps running");
+        log.error(
+          fields,
+          "a create failed for a pod or container that ran before the bridge registered: it keeps running",
+        );
       });
     }
   }
@@ -162,7 +168,12 @@ export function createBridge(parts: BridgeParts): Bridge {
     records.adoptLater(target);
     const work = () => (config.synchronize === "adopt" ? records.adoptListed() : createListed([target]));
     setImmediate(() => {
-      void work().catch((error) => log.error({ id: pod.id, error: errorText(error) }, "the bridge could not take over a pod that ran before the bridge started"));
+      void work().catch((error) =>
+        log.error(
+          { id: pod.id, error: errorText(error) },
+          "the bridge could not take over a pod that ran before the bridge registered",
+        ),
+      );
     });
   }
 

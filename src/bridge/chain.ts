@@ -253,7 +253,11 @@ class Chain {
       this.report(await this.admit(turn, begin));
     };
     const over = observers.run(this.call.request.id, work, { owed });
-    if (over === null) log.error(this.fields, "the bridge does not run the observers (async: true) for this event: too many of their runs wait already");
+    if (over === null)
+      log.error(
+        this.fields,
+        "the bridge does not run an observer (async: true) for this event: too many runs of observers wait already",
+      );
     else this.observed.push(over);
   }
 
@@ -266,7 +270,10 @@ class Chain {
     const attempt = await begin();
     const { run } = attempt;
     if (wasBegun(run) && breakers.record(type, run.error !== null, settings.breaker)) {
-      log.warn({ plugin: type, breaker: breakers.stateOf(type) }, "the breaker of a plugin changed: the bridge does not run the plugin while its breaker is open");
+      log.warn(
+        { plugin: type, breaker: breakers.stateOf(type) },
+        "the breaker of a plugin changed: the bridge does not run the plugin while its breaker is open",
+      );
     }
     return attempt;
   }
@@ -317,7 +324,10 @@ class Chain {
       return { run: { ...rest, outcome: "bad-output", error: read.error } };
     }
     for (const { level, text } of read.change.notes) {
-      log[level]({ ...this.fields, plugin: run.plugin, note: text }, "a plugin asked for a change that may have no effect");
+      log[level](
+        { ...this.fields, plugin: run.plugin, note: text },
+        "a plugin asked for a change that may have no effect",
+      );
     }
     return { run, change: read.change };
   }

@@ -330,7 +330,10 @@ export class Lifecycle {
       }
     });
     const failed = (error: unknown) =>
-      log.error({ id: target.id, event: info.event, error: errorText(error) }, "plugins failed on an event after the bridge had answered it: the runtime does not see the error");
+      log.error(
+        { id: target.id, event: info.event, error: errorText(error) },
+        "plugins failed on an event after the bridge had answered it: the runtime does not see the error",
+      );
     // The runtime holds a lock during the call, so the call does not wait for a running delete.
     if (isDeleting) void done.catch(failed);
     else await within(info.time.answerBy, done, () => void done.catch(failed));

@@ -34,7 +34,10 @@ export async function openStage(
   const privilege = settings.cgroup === "auto" ? await cgroups.privilege() : undefined;
   if (privilege?.ok === false) {
     const { reason, remedy } = privilege;
-    tellOnce({ reason, remedy }, "the bridge cannot make captured cgroup views on this node: plugins with cgroup: auto see the node's cgroups");
+    tellOnce(
+      { reason, remedy },
+      "the bridge cannot make captured cgroup views on this node: plugins with cgroup: auto see the node's cgroups",
+    );
     return undefined;
   }
   const { cgroupsPath, resources } = request.spec;
@@ -69,6 +72,6 @@ export async function openStage(
       close: () => view.close(),
     };
   } catch (error) {
-    return { error: `the bridge cannot make the plugin's cgroup view: ${errorText(error)}` };
+    return { error: `the bridge cannot make the plugin's captured cgroup view: ${errorText(error)}` };
   }
 }

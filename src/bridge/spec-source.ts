@@ -39,7 +39,7 @@ export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): 
     // Before the container exists there is no bundle, which is no fault.
     if (target.pid > 0) {
       const sentence =
-        "the bridge cannot read the OCI bundle and takes the spec of requests from the event: some fields may differ from containerd 1.6's";
+        "the bridge finds no OCI bundle that fits and takes the spec of requests from the event: some fields may differ from containerd 1.6's";
       warnOnce({ id: target.id, reasons }, sentence);
     }
     return undefined;

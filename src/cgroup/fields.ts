@@ -75,7 +75,8 @@ export type Fate = "resources" | "file" | "none" | { readonly lost: string };
 export function fateOf({ kind, phases, only }: Carried, { phase, version }: Place, isReal: boolean): Fate {
   const lost = (why: string, remedy: string): Fate => ({ lost: `${why}: ${remedy}` });
   if (kind === "read") return lost("the file is read-only", "leave the write out");
-  if (kind === "process") return lost("only the runtime places the container's processes", "leave the write out, or set `cgroup: host`");
+  if (kind === "process")
+    return lost("only the runtime writes this file", "leave the write out, or set `cgroup: host`");
   const isHere = version === "unknown" || only === undefined || only === version;
   if (isHere && phases.includes(phase)) return "resources";
   // The replay of a recording has no real cgroups (version "unknown"): there a write to a real file counts as made.
@@ -83,9 +84,16 @@ export function fateOf({ kind, phases, only }: Carried, { phase, version }: Plac
   if (kind === "reset") return "none";
   if (phase === "delete") return lost("the container is ending", "write the value at the create");
   if (phase === "create" && (version === 1 || (isHere && phases.includes("start"))))
-    return lost("NRI has no such setting", "set `phase: start`: the bridge then writes the value to the container's cgroup");
-  if (!isHere || kind === "setting") return lost("neither NRI nor the container's cgroup has such a setting", "leave the write out");
-  return lost(`this cannot be changed in phase ${phase}`, phase === "start" ? "set `phase: create`" : "leave the write out");
+    return lost(
+      "NRI does not pass this on",
+      "set `phase: start`: the bridge then writes the value to the container's cgroup",
+    );
+  if (!isHere || kind === "setting")
+    return lost("neither NRI nor the container's cgroup takes this setting", "leave the write out");
+  return lost(
+    `this cannot be changed in phase ${phase}`,
+    phase === "start" ? "set `phase: create`" : "leave the write out",
+  );
 }
 
 const everywhere = { kind: "field", phases: ["create", "start", "update"] } as const satisfies Carried;

@@ -66,7 +66,10 @@ export function createNode(mode: "external" | "launched", log: Log, ending: Abor
       if (state === "memory") return;
       const outcome = await lockOf(state.directory).acquire({ signal, onWait: onWait(state.directory) });
       if (outcome.kind !== "unavailable") return;
-      log.warn({ directory: state.directory, reason: outcome.reason }, "the bridge cannot lock its state directory, and goes on without a journal");
+      log.warn(
+        { directory: state.directory, reason: outcome.reason },
+        "the bridge cannot lock its state directory, and goes on without a journal",
+      );
     },
     async takeState({ state }) {
       if (state === "memory") return undefined;

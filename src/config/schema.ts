@@ -150,7 +150,7 @@ export const configSchema = z.strictObject({
   ),
   synchronize: means(
     z.enum(["adopt", "create", "ignore"]),
-    "pods and containers that ran before the bridge started: `adopt` counts them as created, `create` runs their create, `ignore` forgets them",
+    "pods and containers that ran before the bridge registered: `adopt` counts them as created, `create` runs their create, `ignore` forgets them",
   ),
   replyMarginMs: means(
     numberBetween(0, hourMs),

@@ -191,11 +191,15 @@ export class JournalFile {
       const fields = { file, read: entries.length };
       if (file === aside) {
         this.takenOver = file;
-        log.warn(fields, "the bridge can use this journal again, which it had kept aside: it delivers the deletes that the journal lists");
+        log.warn(
+          fields,
+          "the bridge can use this journal again, which it had kept aside: it delivers the deletes that the journal lists",
+        );
         return entries;
       }
       this.end = content.subarray(-1).toString() === "\n" ? "" : "\n";
-      if (isDamaged) log.warn(fields, "the journal is damaged: the bridge uses the lines that it can read, and may miss a delete");
+      if (isDamaged)
+        log.warn(fields, "the journal is damaged: the bridge uses the lines that it can read, and may miss a delete");
       return entries;
     } catch (error) {
       if (file !== aside) {
@@ -279,7 +283,8 @@ export class JournalFile {
   private fail(error: unknown): void {
     const text = errorText(error);
     if (this.healthy) {
-      const sentence = "the bridge cannot write its journal and goes on without it: a crash would lose the deletes that plugins still have to get";
+      const sentence =
+        "the bridge cannot write its journal and goes on without it: a crash would lose the deletes that plugins still have to get";
       this.options.log.error({ file: this.path, error: text }, sentence);
     }
     this.problem = text;

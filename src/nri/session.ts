@@ -105,7 +105,7 @@ export class Session {
       { [pluginService]: methods },
       {
         onInternalError: ({ method }, error) =>
-          options.log.error({ method, error: errorText(error) }, "handling a call of the runtime failed"),
+          options.log.error({ method, error: errorText(error) }, "the bridge could not handle a call of the runtime"),
         onRefused: (error) => this.afterRefusal(error),
       },
     );
@@ -174,7 +174,10 @@ export class Session {
       );
       const missing = wanted.filter((name) => (events & eventBit(name)) === 0);
       if (missing.length > 0) {
-        log.warn({ missing }, "the runtime does not know all events: no plugin runs for the missing events");
+        log.warn(
+          { missing },
+          "the runtime does not have all events that the bridge wants: no plugin runs for those in `missing`",
+        );
       }
       if (this.phase === "registering") this.phase = "synchronizing";
       this.expectSynchronize(runtime);
@@ -259,7 +262,7 @@ export class Session {
     try {
       this.options.handlers.synchronized?.(runtime);
     } catch (thrown) {
-      this.options.log.error({ error: errorText(thrown) }, "handling a call of the runtime failed");
+      this.options.log.error({ error: errorText(thrown) }, "the bridge could not handle a call of the runtime");
     }
   }
 

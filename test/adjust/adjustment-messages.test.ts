@@ -48,7 +48,10 @@ const wrong: readonly [answer: Answer, says: string | readonly string[], context
     'devices[0].major "1.5": expected an integer',
   ],
   [{ adjust: { linux: { devices: [{ path: "-/dev/x" }] } } }, "take the device out of the pod"],
-  [{ adjust: { linux: { oomScoreAdj: { values: 5 } } } }, 'adjust.linux.oomScoreAdj.values "5": expected no other key than value'],
+  [
+    { adjust: { linux: { oomScoreAdj: { values: 5 } } } },
+    'adjust.linux.oomScoreAdj.values "5": expected no other key than value',
+  ],
   [
     { adjust: { linux: { ioPriority: { class: "RT" } } } },
     ["adjust.linux.ioPriority.class", "expected one of IOPRIO_CLASS_NONE", "; "],

@@ -94,7 +94,9 @@ describe("run's status.json", () => {
       ...{ pid: running.child.pid, mode: "external", plugin: "10-v01-bridge", socket: socketPath },
       ...{ runtime: null, registered: null, lastEvent: null, end: null },
       configuration: { file: config, digest: digestOf({ timeoutMs: 500 }) },
-      lastFailure: { text: expect.stringMatching(/^the bridge has no connection to the runtime, and tries again later: .*ENOENT/) },
+      lastFailure: {
+        text: expect.stringMatching(/^the bridge has no connection to the runtime, and tries again later: .*ENOENT/),
+      },
     });
     expect(statSync(path()).mode & 0o777).toBe(0o600);
     const plugin = await (await listen()).accept(Deadline.after(10_000));

@@ -294,7 +294,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       "rke2",
       "rke2-server",
       "version = 2\n",
-      `config.toml.tmpl, below {{ template "base" . }} where that is a new file, set disable = false under ${nriHeader}`,
+      `config.toml.tmpl, below the line {{ template "base" . }} if you make the file, set disable = false under ${nriHeader}`,
     ),
     {
       // compat: 1.7 takes the section of the last file whole: the switch of the first is gone.
@@ -332,7 +332,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
           .write(configToml, `# generated\ndisabled_plugins = ["cri"]\n${importing}`)
           .write(dropIn, 'disabled_plugins = ["cri"]\n'),
       mend: (node) => node.write(configToml, importing).write(dropIn, ""),
-      fixSays: `in ${configToml}:2 and ${dropIn}:1 take "cri" out of disabled_plugins (this file says that it is generated`,
+      fixSays: `in ${configToml}:2 and ${dropIn}:1 take "cri" out of disabled_plugins (a comment there says that the file is generated`,
     },
     off(
       `disabled_plugins = ['aufs',\n  'cri', "io.containerd.grpc.v1.cri"]\n${on}`,
@@ -687,7 +687,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     }),
     conf(`\ufeff${listed("labels")}`, {
       where: `${confJson}:1:1`,
-      says: "it begins with a byte order mark (EF BB BF), which editors do not show (containerd 1.6: invalid character 'ï'",
+      says: "the file begins with a byte order mark (EF BB BF), which editors do not show (containerd 1.6: invalid character 'ï'",
       fixSays: "save /etc/nri/conf.json as UTF-8 without a byte order mark",
     }),
     empty(" \n", {
@@ -780,7 +780,9 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     program("#!/usr/bin/python2\n", { says: 'needs "/usr/bin/python2", which is missing or not executable' }),
     program("#!/usr/bin/env -S X=1 python3 -u\n", { says: 'needs "python3", which is not on its PATH' }),
     {
-      ...program(elf(62, "/lib/ld-musl-x86_64.so.1"), { says: 'needs "/lib/ld-musl-x86_64.so.1", which is missing or not executable' }),
+      ...program(elf(62, "/lib/ld-musl-x86_64.so.1"), {
+        says: 'needs "/lib/ld-musl-x86_64.so.1", which is missing or not executable',
+      }),
       mend: (node) => node.write("/lib/ld-musl-x86_64.so.1", ""),
     },
   ],

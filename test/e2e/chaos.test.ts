@@ -122,11 +122,13 @@ const atMs = ({ time }: LogLine) => Date.parse(String(time));
 /** When the runtime listed what runs, as the bridge's log says. */
 function listingsOf(bridge: Bridge): Listing[] {
   const configured = bridge.linesThatSay("configured by the runtime").map(atMs);
-  return bridge.linesThatSay("the bridge compared the pods and containers that it remembers with those that exist").flatMap((line) => {
-    const untilMs = atMs(line);
-    const fromMs = configured.findLast((ms) => ms <= untilMs);
-    return fromMs === undefined ? [] : [{ fromMs, untilMs }];
-  });
+  return bridge
+    .linesThatSay("the bridge compared the pods and containers that it remembers with those that exist")
+    .flatMap((line) => {
+      const untilMs = atMs(line);
+      const fromMs = configured.findLast((ms) => ms <= untilMs);
+      return fromMs === undefined ? [] : [{ fromMs, untilMs }];
+    });
 }
 
 /** What the bridge and containerd said in the call that cost the connection. */

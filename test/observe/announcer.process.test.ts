@@ -187,7 +187,14 @@ describe("what does not reach the manager", () => {
       log,
     });
     onTestFinished(() => announcer.close());
-    await expect.poll(() => log.lines).toMatchObject([{ sentence: "the bridge cannot tell systemd its status: where the unit has WatchdogSec, systemd may restart the bridge" }]);
+    await expect
+      .poll(() => log.lines)
+      .toMatchObject([
+        {
+          sentence:
+            "the bridge cannot tell systemd its status: where the unit has WatchdogSec, systemd may restart the bridge",
+        },
+      ]);
     const told = await startManager(socket);
     expect(await told(/STATUS=/)).toMatch(/READY=1 \| STATUS=serves containerd \| WATCHDOG=1\n/);
   });

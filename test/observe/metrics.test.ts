@@ -165,7 +165,9 @@ describe("the listener", () => {
     };
     expect(log.lines).toMatchObject([failed]);
     await end();
-    await expect.poll(() => log.lines).toMatchObject([failed, { level: "info", sentence: "the bridge serves metrics" }]);
+    await expect
+      .poll(() => log.lines)
+      .toMatchObject([failed, { level: "info", sentence: "the bridge serves metrics" }]);
     expect((await getPage({ host: "127.0.0.1", port }, "/healthz")).status).toBe(200);
   });
 

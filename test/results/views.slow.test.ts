@@ -146,7 +146,9 @@ describe.skipIf(!privilege.ok)("without CAP_SYS_ADMIN", () => {
     const played = await bench.play({ ...given, by: ["setpriv", "--bounding-set", "-sys_admin"] });
     expect(played.run("looker")?.stderr).toEqual(["node"]);
     const said = played.log.filter(
-      ({ msg }) => msg === "the bridge cannot make captured cgroup views on this node: plugins with cgroup: auto see the node's cgroups",
+      ({ msg }) =>
+        msg ===
+        "the bridge cannot make captured cgroup views on this node: plugins with cgroup: auto see the node's cgroups",
     );
     expect(said).toMatchObject([{ level: "warn", reason: expect.stringContaining("CAP_SYS_ADMIN") }]);
     expect(played.answer("CreateContainer")).toEqual({ response: {}, error: null });

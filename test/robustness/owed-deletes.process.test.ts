@@ -25,7 +25,12 @@ describe("a pod sandbox whose failure containerd 2.1 cannot be told", () => {
       (node) => node.install("plugin", `answer-error no ${secret}`),
     ],
     ["its plugin takes too long", "slow", "plugin: slow: ", (node) => node.install("slow", "wait 9")],
-    ["others can write its plugin", "plugin", "plugin: plugin: the bridge refuses to run", (node) => chmodSync(node.bin, 0o777)],
+    [
+      "others can write its plugin",
+      "plugin",
+      "plugin: plugin: the bridge refuses to run",
+      (node) => chmodSync(node.bin, 0o777),
+    ],
     ["conf.json cannot be read", "plugin", "unable to create nri client: ", (node) => node.writeConfText("{")],
   ])("is held, and in the log, until its create succeeds with a container's: %s", async (_, type, error, fail) => {
     const { node, plugin, program } = shared();

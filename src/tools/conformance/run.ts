@@ -178,7 +178,9 @@ function findProblems(judged: Judged, expects: ConformanceCase["expects"]): stri
   }
   if (change?.ok === false) problems.push(change.error);
   if (run.leftGroup !== null) {
-    problems.push("left processes running: wait for them, or set killChildren: true, with which the bridge ends them");
+    problems.push(
+      "left processes running: let the plugin wait for them, or set killChildren: true, with which the bridge ends them",
+    );
   }
   return problems;
 }

@@ -72,7 +72,10 @@ function readBundle(path: string, bytes: Uint8Array): Spec {
   try {
     return parseBundle(bytes);
   } catch (error) {
-    throw new BridgeError("USAGE", `${path}: ${errorText(error)}; the bridge would take the spec from the event instead`);
+    throw new BridgeError(
+      "USAGE",
+      `${path}: ${errorText(error)}; the bridge would take the spec from the event instead`,
+    );
   }
 }
 

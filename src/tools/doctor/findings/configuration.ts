@@ -147,7 +147,8 @@ export const configurationRows: Table = [
   }),
   row("plugin-shadowed", "warning", {
     when: plugins(({ lookup }) => lookup.ok && lookup.shadowed.length > 0),
-    what: ({ type, lookup }) => `several executables are named ${type}: ${lookup.ok ? [lookup.path, ...lookup.shadowed].join(" and ") : ""}`,
+    what: ({ type, lookup }) =>
+      `several executables are named ${type}: ${lookup.ok ? [lookup.path, ...lookup.shadowed].join(" and ") : ""}`,
     why: ({ path }) => `the bridge runs ${path}, and another one may be meant`,
     // The fix does not rename or remove one of these files, as other programs may use it.
     fix: ({ path, type }, { bridge, conf }) =>

@@ -167,16 +167,14 @@ describe.skipIf(!privilege.ok)("a captured plugin of a running container", () =>
       "c: cpu/cpu.cfs_quota_us=50000",
     ]);
     expect(read("cpu.cfs_quota_us")).toBe("50000");
-    await expect
-      .poll(() => warnings)
-      .toEqual([expect.stringMatching(/the value of the last one.*"first":"a","last":"b"/)]);
+    await expect.poll(() => warnings).toEqual([expect.stringMatching(/the last value counts.*"first":"a","last":"b"/)]);
   });
 });
 
 describe.skipIf(!privilege.ok)("what a captured plugin writes that no field has", () => {
   const freeze = { a: { script: 'echo FROZEN >"/sys/fs/cgroup/freezer$path/freezer.state"' } };
   const text =
-    /freezer\/kubepods\/pod1\/c1\/freezer.state has no effect: "FROZEN": .*: leave the write out, or set `lostWrites: warn`/;
+    /freezer\/kubepods\/pod1\/c1\/freezer.state has no effect: "FROZEN": .*: leave it out, or set `lostWrites: warn`/;
   const warned = [expect.stringMatching(/freezer.state has no effect:.*FROZEN/)];
   const pod = { target: { kind: "sandbox", pod: "ns/pod" }, event: "RunPodSandbox" } as const;
 

@@ -369,9 +369,7 @@ describe("observers that are too many", () => {
     const { directory, play, lines } = runnerOf({ p: { async: true } }, { observers });
     installNoop(directory, "p", ["wait 0.2", "answer"]);
     for (let n = 0; n < 3; n++) expect(await play(["p"])).toMatchObject({ outcomes: [], error: undefined });
-    const dropped = lines.filter((line) =>
-      line.includes("the bridge does not run an observer (async: true) for this event"),
-    );
+    const dropped = lines.filter((line) => line.includes("the bridge skips an observer (async: true): too many runs"));
     expect(dropped).toHaveLength(1);
     await observers.idle();
     await expect.poll(() => lines.filter((line) => line.includes('"msg":"plugin ran"')).length).toBe(2);

@@ -197,7 +197,7 @@ describe("what the status says beside the connection", () => {
     const service = serviceOf({ file: undefined });
     await service.handlers.configure({ ...request, config: "confFle: /x" }, runtime);
     await service.handlers.handle?.({ name: "StopContainer", pod: pod(), container: ctr() }, callOf("StopContainer"));
-    expect(service.facts.notices).toEqual(["the bridge's configuration is wrong: creates of pods and containers fail"]);
+    expect(service.facts.notices).toEqual(["the bridge's configuration is wrong: pods and containers fail"]);
     await service.reload({});
     expect(service.facts.notices).toEqual([]);
   });

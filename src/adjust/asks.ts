@@ -101,11 +101,7 @@ export class Asks {
     else if (!effect.ok && whenIdle === "warn") this.note("warn", `${value.label}: ${effect.reason}`);
     else if (effect.ok && rule.lost !== undefined) {
       if (isRead(this.context)) this.fault(value, idle(...rule.lost));
-      else
-        this.note(
-          "warn",
-          `${value.label}: ${rule.lost[0]}; the bridge sends it all the same, as this runtime has a later NRI`,
-        );
+      else this.note("warn", `${value.label}: ${rule.lost[0]}; the bridge sends it, as this runtime's NRI is later`);
     }
     return effect.ok;
   }

@@ -148,10 +148,7 @@ export function createBridge(parts: BridgeParts): Bridge {
       if (!records.awaitsAdoption(target.id)) continue;
       await lifecycle.create(target, backgroundInfo("Synchronize", config)).catch((error) => {
         const fields = { id: target.id, error: errorText(error) };
-        log.error(
-          fields,
-          "a create failed for a pod or container that ran before the bridge registered: it keeps running",
-        );
+        log.error(fields, "a create failed for a pod or container that ran before the bridge: it keeps running");
       });
     }
   }

@@ -15,10 +15,7 @@ export function logChain(log: Log, fields: object, chain: EndedChain, { change, 
   if (leftOut !== undefined) log.warn({ ...fields, ...leftOut }, "the bridge left out changes that it cannot apply");
   if (chain.runs.length > 0) log.info({ ...fields, ...chainSummary(chain) }, "the plugins of an event ran");
   for (const conflict of change.conflicts) {
-    log.warn(
-      { ...fields, ...conflict },
-      "two plugins set the same field of the container: the bridge takes the value of the last one",
-    );
+    log.warn({ ...fields, ...conflict }, "two plugins set the same field of the container: the last value counts");
   }
 }
 

@@ -254,10 +254,7 @@ class Chain {
     };
     const over = observers.run(this.call.request.id, work, { owed });
     if (over === null)
-      log.error(
-        this.fields,
-        "the bridge does not run an observer (async: true) for this event: too many runs of observers wait already",
-      );
+      log.error(this.fields, "the bridge skips an observer (async: true): too many runs of observers wait already");
     else this.observed.push(over);
   }
 
@@ -324,10 +321,7 @@ class Chain {
       return { run: { ...rest, outcome: "bad-output", error: read.error } };
     }
     for (const { level, text } of read.change.notes) {
-      log[level](
-        { ...this.fields, plugin: run.plugin, note: text },
-        "a plugin asked for a change that may have no effect",
-      );
+      log[level]({ ...this.fields, plugin: run.plugin, note: text }, "a change by a plugin may have no effect");
     }
     return { run, change: read.change };
   }

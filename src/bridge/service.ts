@@ -206,9 +206,7 @@ export class Service {
       plugins: built === undefined ? [] : typesOf(built.confFile),
       /** The reasons why plugins do not run, each in a few words. */
       notices: [
-        ...(this.refusing !== undefined
-          ? ["the bridge's configuration is wrong: creates of pods and containers fail"]
-          : []),
+        ...(this.refusing !== undefined ? ["the bridge's configuration is wrong: pods and containers fail"] : []),
         ...(adopted > 0 ? [`pods and containers that started without plugins: ${adopted}`] : []),
         ...(name === podless ? [`${name} has no pods and sends CreateContainer only`] : []),
       ],
@@ -274,10 +272,7 @@ export class Service {
     const config = this.configFor(request);
     // The fault may last only a moment, and the runtime sends no other Configure: each later view is tried on its own.
     const sayNoCapture = (error: unknown) =>
-      log.error(
-        { error: errorText(error) },
-        "the bridge cannot make captured cgroup views: plugins with cgroup: capture fail",
-      );
+      log.error({ error: errorText(error) }, "captured cgroup views are impossible: plugins with cgroup: capture fail");
     await new Promise((nextTurn) => setImmediate(nextTurn));
     try {
       const peer = await findPeer(runtime);

@@ -74,9 +74,8 @@ export type Fate = "resources" | "file" | "none" | { readonly lost: string };
 /** What becomes of a plugin's write to a file. `isReal`: the container's real cgroup has this file of v1. */
 export function fateOf({ kind, phases, only }: Carried, { phase, version }: Place, isReal: boolean): Fate {
   const lost = (why: string, remedy: string): Fate => ({ lost: `${why}: ${remedy}` });
-  if (kind === "read") return lost("the file is read-only", "leave the write out");
-  if (kind === "process")
-    return lost("only the runtime writes this file", "leave the write out, or set `cgroup: host`");
+  if (kind === "read") return lost("the file is read-only", "leave it out");
+  if (kind === "process") return lost("only the runtime writes this file", "leave it out, or set `cgroup: host`");
   const isHere = version === "unknown" || only === undefined || only === version;
   if (isHere && phases.includes(phase)) return "resources";
   // The replay of a recording has no real cgroups (version "unknown"): there a write to a real file counts as made.
@@ -84,16 +83,9 @@ export function fateOf({ kind, phases, only }: Carried, { phase, version }: Plac
   if (kind === "reset") return "none";
   if (phase === "delete") return lost("the container is ending", "write the value at the create");
   if (phase === "create" && (version === 1 || (isHere && phases.includes("start"))))
-    return lost(
-      "NRI does not pass this on",
-      "set `phase: start`: the bridge then writes the value to the container's cgroup",
-    );
-  if (!isHere || kind === "setting")
-    return lost("neither NRI nor the container's cgroup takes this setting", "leave the write out");
-  return lost(
-    `this cannot be changed in phase ${phase}`,
-    phase === "start" ? "set `phase: create`" : "leave the write out",
-  );
+    return lost("NRI does not pass this on", "set `phase: start`, where the bridge writes it to the cgroup");
+  if (!isHere || kind === "setting") return lost("neither NRI nor the cgroup takes this setting", "leave it out");
+  return lost(`this cannot be changed in phase ${phase}`, phase === "start" ? "set `phase: create`" : "leave it out");
 }
 
 const everywhere = { kind: "field", phases: ["create", "start", "update"] } as const satisfies Carried;

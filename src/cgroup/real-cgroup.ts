@@ -60,11 +60,7 @@ export function applyChanges(
   for (const [file, value] of Object.entries(changes.unified ?? {})) {
     const [controller = ""] = file.split(".");
     const there = cgroup.versionOf(controller) === 2 && !file.includes("/");
-    add(
-      `unified.${file}`,
-      controller,
-      there ? { file, value } : "this is a file of cgroup v2, and the node has none of this name",
-    );
+    add(`unified.${file}`, controller, there ? { file, value } : "is a cgroup v2 file that this node does not have");
   }
   const isHere = (size: string) => machine.hugepages.some(({ name }) => name === size);
   for (const { pageSize } of changes.hugepageLimits ?? [])

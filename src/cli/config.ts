@@ -22,12 +22,7 @@ type SettingFlag = readonly [
 const settingFlags = {
   socket: ["socketPath", "path", "use this NRI socket of the runtime", parsePath],
   conf: ["confFile", "file", "take the list of v0.1 plugins from this conf.json", parsePath],
-  "bin-dir": [
-    "pluginDirs",
-    "directory",
-    "look for v0.1 plugins in this directory; repeat the flag for more of them",
-    parseDirectory,
-  ],
+  "bin-dir": ["pluginDirs", "directory", "look for v0.1 plugins in this directory; can be repeated", parseDirectory],
   permissions: [
     "permissions",
     "strict|trust",
@@ -35,12 +30,7 @@ const settingFlags = {
   ],
   idx: ["pluginIdx", "NN", "register with this index, which orders NRI plugins"],
   name: ["pluginName", "name", "register under this name"],
-  "state-directory": [
-    "state.directory",
-    "directory",
-    "keep the bridge's journal in this directory, which one bridge locks",
-    parsePath,
-  ],
+  "state-directory": ["state.directory", "directory", "keep the journal in this directory, and lock it", parsePath],
   "log-level": [
     "log.level",
     "level",

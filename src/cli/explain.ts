@@ -26,10 +26,7 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
     const explained = await withPlugins(io, ({ interrupted, scratch }) => explain({ ...about, interrupted, scratch }));
     const described = explained.flatMap((one) => (given.wanted.has(one.index) ? [describeEvent(one, given)] : []));
     if (described.length === 0)
-      throw new BridgeError(
-        "USAGE",
-        `${given.played.name}: none of these events is one of a pod or container, so no plugin runs`,
-      );
+      throw new BridgeError("USAGE", `${given.played.name}: no event of a pod or container, so no plugin runs`);
     if (options.json !== true) io.stdout(formatConfigFile(source));
     for (const about of described) {
       const line = { ...about, configuration: source?.file ?? null };

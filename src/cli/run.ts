@@ -82,9 +82,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const node = createNode(mode, log, ending.signal);
   const { spawner } = node;
   const notices = () => [
-    ...(stub.unsynchronized
-      ? ["the runtime did not synchronize the bridge for 10 s, and sends no events until it does"]
-      : []),
+    ...(stub.unsynchronized ? ["the runtime did not synchronize the bridge for 10 s, and so sends no events"] : []),
     ...service.facts.notices,
   ];
   const metrics: Metrics = new Metrics({

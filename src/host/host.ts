@@ -96,8 +96,7 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
       // The start time is read before the cgroup: if another process gets the pid in between, the identity is that of the ended
       // process, and not of the new one.
       const stat = readProcessStat(pid, procRoot);
-      if (typeof stat === "string")
-        return { confirmed: false, reason: `process ${pid} does not exist in the bridge's pid namespace` };
+      if (typeof stat === "string") return { confirmed: false, reason: `process ${pid} is not visible to the bridge` };
       const { startTime, parent } = stat;
       // The parent's working directory comes first, because reading a link costs a third of reading a file. A shim works in the
       // pod's bundle, also for the pod's containers.

@@ -198,8 +198,7 @@ export class JournalFile {
         return entries;
       }
       this.end = content.subarray(-1).toString() === "\n" ? "" : "\n";
-      if (isDamaged)
-        log.warn(fields, "the journal is damaged: the bridge uses the lines that it can read, and may miss a delete");
+      if (isDamaged) log.warn(fields, "the journal is damaged: the bridge uses the lines that it can read");
       return entries;
     } catch (error) {
       if (file !== aside) {
@@ -283,8 +282,7 @@ export class JournalFile {
   private fail(error: unknown): void {
     const text = errorText(error);
     if (this.healthy) {
-      const sentence =
-        "the bridge cannot write its journal and goes on without it: a crash would lose the deletes that plugins still have to get";
+      const sentence = "the bridge goes on without its journal: a crash would lose deletes that plugins have to get";
       this.options.log.error({ file: this.path, error: text }, sentence);
     }
     this.problem = text;

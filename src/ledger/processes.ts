@@ -49,10 +49,7 @@ export class Processes {
       return claim;
     }
     const fields = { id: query.id, pid: query.pid, reason: claim.reason };
-    this.warnOnce(
-      fields,
-      "the bridge cannot verify that this process belongs to the pod or container, and does not watch it: plugins get the delete only when the runtime reports the end",
-    );
+    this.warnOnce(fields, "the bridge cannot verify whose process this is, and does not watch it for an early delete");
     return undefined;
   }
 

@@ -174,10 +174,7 @@ export class Session {
       );
       const missing = wanted.filter((name) => (events & eventBit(name)) === 0);
       if (missing.length > 0) {
-        log.warn(
-          { missing },
-          "the runtime does not have all events that the bridge wants: no plugin runs for those in `missing`",
-        );
+        log.warn({ missing }, "the runtime does not have all events: no plugin runs for those in `missing`");
       }
       if (this.phase === "registering") this.phase = "synchronizing";
       this.expectSynchronize(runtime);

@@ -119,10 +119,7 @@ export class PluginStub {
       const why = absent ? end.error.message : "";
       const { kind, error, ...rest } = { error: undefined, ...end };
       const fields = { end: kind, ...rest, error: error?.message, delayMs };
-      log[absent && why === said ? "debug" : "warn"](
-        fields,
-        "the bridge has no connection to the runtime, and tries again later",
-      );
+      log[absent && why === said ? "debug" : "warn"](fields, "not connected to the runtime: the bridge tries again");
       said = why;
       // A new socket ends the wait: the pods of the new runtime need their plugins, however the old connection ended.
       await this.wait(delayMs, () => stampOf(path) !== stamp);

@@ -58,10 +58,7 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
       try {
         telling(watcher);
       } catch (error) {
-        log.error(
-          { error: errorText(error) },
-          "the bridge's metrics, status or recording missed a call: its plugins and its answer are not affected",
-        );
+        log.error({ error: errorText(error) }, "metrics, status or recording missed a call, which is not affected");
       }
     }
   };

@@ -102,10 +102,7 @@ export function keepStatus({ directory, look, log }: StatusOptions) {
       await rename(`${path}.new`, path);
     } catch (error) {
       written = "";
-      warn(
-        { error: errorText(error) },
-        "the bridge cannot write its status file: `doctor` knows less about this bridge",
-      );
+      warn({ error: errorText(error) }, "cannot write the bridge's status file: doctor knows less about it");
     }
   };
   const turn = () => {

@@ -56,10 +56,7 @@ export function startAnnouncer(options: AnnouncerOptions) {
     const condition = look();
     ready ||= condition.ready || now - startedAt >= readyAtLatestMs;
     const state = ending ? ["STOPPING=1"] : ready ? ["READY=1"] : [];
-    const assignments = [
-      ...state,
-      `STATUS=${statusLine(ending ? "stopping: waiting for running plugins" : condition.text)}`,
-    ];
+    const assignments = [...state, `STATUS=${statusLine(ending ? "waiting for plugins" : condition.text)}`];
     const wanted = assignments.join();
     if (wanted === told && now - beatAt < beatEachMs) return;
     sending = true;
@@ -68,10 +65,7 @@ export function startAnnouncer(options: AnnouncerOptions) {
       told = wanted;
       beatAt = now;
     } catch (error) {
-      warn(
-        { error: errorText(error) },
-        "the bridge cannot tell systemd its status: where the unit has WatchdogSec, systemd may restart the bridge",
-      );
+      warn({ error: errorText(error) }, "systemd gets no status: with WatchdogSec it may restart the bridge");
       // Send it again later: without READY=1 the service manager would kill the bridge at the end of its start timeout.
       notBefore = clock() + Math.min(againMs, beatEachMs);
     }

@@ -168,10 +168,7 @@ export class ProcessStarter implements Starter<WaitingProcess> {
   ) {
     const warn = sayOnce((fields, sentence) => (options.log ?? silentLog).warn(fields, sentence));
     this.lingering = new Lingering((fields) =>
-      warn(
-        fields,
-        "too many plugins left processes that keep stdout or stderr open: the bridge reads no more from the oldest",
-      ),
+      warn(fields, "too many plugins left processes that hold stdout or stderr: the bridge stops reading the oldest"),
     );
   }
 

@@ -27,15 +27,9 @@ const configList = struct("v1.ConfigList", {
 
 /** Plain explanations of Go's syntax errors in a hand-written file; the first pattern that matches counts. */
 const meanings = [
-  [
-    /'ï' looking for beginning of value$/,
-    "the file begins with a byte order mark (EF BB BF), which editors do not show",
-  ],
+  [/'ï' looking for beginning of value$/, "the file begins with a byte order mark (EF BB BF), which editors hide"],
   [/'[ÿþ]' looking for beginning of value$/, "the file is UTF-16, and JSON is UTF-8"],
-  [
-    /'\]' looking for beginning of value$|'}' looking for beginning of object/,
-    "the comma before this place is one too many",
-  ],
+  [/'\]' looking for beginning of value$|'}' looking for beginning of object/, "a comma too many stands before this"],
   [/'\/' looking for beginning of /, "JSON has no comments"],
   [/'(\\'|â)' looking for beginning of |object key string$/, "keys and texts stand in double quotes"],
   [/ looking for beginning of value$/, "a value is expected at this place"],

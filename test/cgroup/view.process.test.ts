@@ -172,12 +172,8 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
       `the plugin's write to ${cgroup}/cpu.shares has no effect: "many" is not an unsigned number`,
     ]);
     expect(changes.lost.map((text) => text.replace(`${path}/`, " "))).toEqual([
-      expect.stringMatching(
-        / memory.oom_control has no effect: "1": neither NRI nor the container's cgroup takes this/,
-      ),
-      expect.stringMatching(
-        / freezer.state has no effect: "FROZEN": neither NRI nor the container's cgroup takes this/,
-      ),
+      expect.stringMatching(/ memory.oom_control has no effect: "1": neither NRI nor the cgroup takes this/),
+      expect.stringMatching(/ freezer.state has no effect: "FROZEN": neither NRI nor the cgroup takes this/),
       expect.stringMatching(
         /pod1\/cpu.shares has no effect: the plugin made this path and 1 more; only the container's own/,
       ),

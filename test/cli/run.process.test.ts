@@ -76,7 +76,7 @@ describe("run, connected to a runtime's socket", () => {
 
   it("waits for a runtime that is not there yet", async () => {
     const patient = start();
-    await patient.stderrMatches(/tries again later/);
+    await patient.stderrMatches(/the bridge tries again/);
     patient.child.kill("SIGTERM");
     expect((await patient.ended).code).toBe(0);
   });
@@ -95,7 +95,7 @@ describe("run's status.json", () => {
       ...{ runtime: null, registered: null, lastEvent: null, end: null },
       configuration: { file: config, digest: digestOf({ timeoutMs: 500 }) },
       lastFailure: {
-        text: expect.stringMatching(/^the bridge has no connection to the runtime, and tries again later: .*ENOENT/),
+        text: expect.stringMatching(/^not connected to the runtime: the bridge tries again: .*ENOENT/),
       },
     });
     expect(statSync(path()).mode & 0o777).toBe(0o600);
@@ -119,7 +119,7 @@ describe("run's status.json", () => {
     const runtime = await listen();
     const killed = start();
     await runtime.accept(Deadline.after(10_000));
-    await killed.stderrMatches(/cannot write its status file/);
+    await killed.stderrMatches(/cannot write the bridge's status file/);
     killed.child.kill("SIGKILL");
     await killed.ended;
     rmdirSync(`${path()}.new`);

@@ -687,7 +687,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     }),
     conf(`\ufeff${listed("labels")}`, {
       where: `${confJson}:1:1`,
-      says: "the file begins with a byte order mark (EF BB BF), which editors do not show (containerd 1.6: invalid character 'ï'",
+      says: "the file begins with a byte order mark (EF BB BF), which editors hide (containerd 1.6: invalid character 'ï'",
       fixSays: "save /etc/nri/conf.json as UTF-8 without a byte order mark",
     }),
     empty(" \n", {
@@ -972,7 +972,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) =>
         node.process(100, "/usr/bin/containerd", [], ["PATH=/srv/bin"]).write("/srv/bin/labels", script, 0o755),
       mend: (node) => node.remove("/srv/bin"),
-      says: "for labels containerd 1.6 runs /srv/bin/labels, and the bridge will run /opt/nri/bin/labels",
+      says: "containerd 1.6 runs /srv/bin/labels for labels, and the bridge /opt/nri/bin/labels",
     },
   ],
   "migrate-switch-on-nri": ["version = 2\n", nriToml("disable = true"), `${nriHeader}\n  disable = false\n`].map(

@@ -145,7 +145,7 @@ function around(bridge: Bridge, runtimeLog: string, { fromMs, untilMs }: Outage)
 function storyOf(bridge: Bridge, fault: string): string[] {
   const id = /^[0-9a-f]{64}/.exec(fault)?.[0] ?? fault;
   const general =
-    /^(starting|configured by the runtime|the bridge compared the pods and containers that it remembers with those that exist|the bridge has no connection to the runtime, and tries again later)$/;
+    /^(starting|configured by the runtime|the bridge compared the pods and containers that it remembers with those that exist|not connected to the runtime: the bridge tries again)$/;
   return bridge
     .logLines()
     .filter((line) => line.id === id || general.test(String(line.msg)))

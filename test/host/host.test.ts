@@ -91,7 +91,7 @@ describe("a process is claimed for a pod", () => {
     expect(host().claim({ ...query, pid: 0 })).toMatchObject({ confirmed: false });
     expect(host().claim(query)).toMatchObject({
       confirmed: false,
-      reason: "process 10 does not exist in the bridge's pid namespace",
+      reason: "process 10 is not visible to the bridge",
     });
     proc.add({ pid: 10, cgroup: v1(`/kubepods/podab/${id}`), startTime: "77" });
     const identity = { pid: 10, startTime: "77", bootId: "boot-1", pidNamespace: "pid:[1]" };

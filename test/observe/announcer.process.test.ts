@@ -155,7 +155,7 @@ describe("an announcer", () => {
       "READY=1 STATUS=serves containerd 2.1.9",
       "READY=1 STATUS=waiting",
       "READY=1 STATUS=serves containerd 2.1.9",
-      "STOPPING=1 STATUS=stopping: waiting for running plugins",
+      "STOPPING=1 STATUS=waiting for plugins",
     ]);
   });
 
@@ -191,8 +191,7 @@ describe("what does not reach the manager", () => {
       .poll(() => log.lines)
       .toMatchObject([
         {
-          sentence:
-            "the bridge cannot tell systemd its status: where the unit has WatchdogSec, systemd may restart the bridge",
+          sentence: "systemd gets no status: with WatchdogSec it may restart the bridge",
         },
       ]);
     const told = await startManager(socket);

@@ -47,7 +47,7 @@ describe("run with metrics.listen", () => {
     expect(sample("active_plugins")).toBe(2);
     expect(sample("ready")).toBe(1);
     await runtime.close();
-    await running.stderrMatches(/tries again later/);
+    await running.stderrMatches(/the bridge tries again/);
     expect(await getPage({ socketPath }, "/readyz")).toMatchObject({
       status: 503,
       text: "not registered with the runtime\n",

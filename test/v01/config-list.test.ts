@@ -63,8 +63,8 @@ describe("a conf.json that containerd 1.6 took", () => {
 
 describe("a fault for people", () => {
   it.each([
-    ['{"plugins": [{"type": "a"},]}', "the comma before this place is one too many"],
-    ['{"plugins": [{"type": "a",}]}', "the comma before this place is one too many"],
+    ['{"plugins": [{"type": "a"},]}', "a comma too many stands before this"],
+    ['{"plugins": [{"type": "a",}]}', "a comma too many stands before this"],
     ['{"plugins": [{"type": "a", "conf": }]}', "a value is expected at this place"],
     ['{"plugins": [{"type": "a"} {"type": "b"}]}', "a comma is missing before this place"],
     ['{"plugins": [{"type": "a" "conf": {}}]}', "a comma is missing before this place"],
@@ -74,7 +74,7 @@ describe("a fault for people", () => {
     ["{'plugins': []}", "keys and texts stand in double quotes"],
     ['{"plugins": [{"type": “a”}]}', "keys and texts stand in double quotes"],
     ["{plugins: []}", "keys and texts stand in double quotes"],
-    ["\ufeff{}", "the file begins with a byte order mark (EF BB BF), which editors do not show"],
+    ["\ufeff{}", "the file begins with a byte order mark (EF BB BF), which editors hide"],
     ["[]", "the file is an array, and an object is expected"],
     ['{"version": 0.1}', '"version" is a number, and a text in quotes is expected'],
     ['{"plugins": {"type": "a"}}', '"plugins" is an object, and a list is expected'],

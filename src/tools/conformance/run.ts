@@ -178,9 +178,7 @@ function findProblems(judged: Judged, expects: ConformanceCase["expects"]): stri
   }
   if (change?.ok === false) problems.push(change.error);
   if (run.leftGroup !== null) {
-    problems.push(
-      "left processes running: let the plugin wait for them, or set killChildren: true, with which the bridge ends them",
-    );
+    problems.push("left processes running: let it wait for them, or set killChildren: true, and the bridge ends them");
   }
   return problems;
 }

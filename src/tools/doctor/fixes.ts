@@ -141,8 +141,7 @@ export function guardFile(file: string, fault: string): string {
   const [, path = file, rest = ""] = /^(\/.*?): (.*)$/s.exec(fault) ?? [];
   if (rest.startsWith("the link belongs to")) return `chown -h root ${shellWord(path)}`;
   if (rest.startsWith("a proc file system")) return `name ${file} by a path that does not lead through ${path}`;
-  if (rest.startsWith("its first line gives env "))
-    return `name the interpreter by its path in the first line of ${path}`;
+  if (rest.startsWith("its first line ")) return `name the interpreter by its path in the first line of ${path}`;
   const isAbove = file.startsWith(path === "/" ? "/" : `${path}/`);
   const isShared = /^mode [1357]/.test(rest) || path.startsWith("/home/");
   const isFirstLines = rest.includes("(the first line of ");

@@ -72,10 +72,7 @@ function readBundle(path: string, bytes: Uint8Array): Spec {
   try {
     return parseBundle(bytes);
   } catch (error) {
-    throw new BridgeError(
-      "USAGE",
-      `${path}: ${errorText(error)}; the bridge would take the spec from the event instead`,
-    );
+    throw new BridgeError("USAGE", `${path}: ${errorText(error)}; the bridge would use the event's spec`);
   }
 }
 

@@ -149,10 +149,7 @@ export class Recorder {
       try {
         work();
       } catch (error) {
-        this.options.log.error(
-          { error: errorText(error) },
-          "the recorder failed on an event: the recording lacks a part",
-        );
+        this.options.log.error({ error: errorText(error) }, "the recorder failed: a part of the recording is missing");
       }
     }
   }

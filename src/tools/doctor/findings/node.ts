@@ -81,8 +81,7 @@ export const migrateRows: Table = [
   }),
   migrateRow("migrate-lookup", "warning", {
     when: ({ plugins }) => plugins.filter(({ lookup, path, pathFirst }) => lookup.ok && (pathFirst ?? path) !== path),
-    what: ({ type, path, pathFirst }) =>
-      `for ${type} containerd 1.6 runs ${pathFirst}, and the bridge will run ${path}`,
+    what: ({ type, path, pathFirst }) => `containerd 1.6 runs ${pathFirst} for ${type}, and the bridge ${path}`,
     why: "1.6 searched PATH first and the plugin directory last; the bridge searches the plugin directory first",
     fix: ({ path }, facts) => `nothing, if ${path} is meant; else ${setBridge(facts, ["lookup"], "path-first")}`,
     where: (_, { conf }) => conf.path,

@@ -71,8 +71,7 @@ export const runtimeRows: Table = [
         const isSame = withoutVar(nri.socketPath) === withoutVar(runtime?.config.nri.socketPath ?? "");
         return isSame && nri.enabled && !disabledPlugins.some(({ name }) => name === nriSection);
       }),
-    what: (other, { runtime }) =>
-      `two runtimes with the same NRI socket run here: ${placeOf(runtime)}, ${placeOf(other)}`,
+    what: (other, { runtime }) => `two runtimes share one NRI socket: ${placeOf(runtime)}, ${placeOf(other)}`,
     why: "the runtime that started last has the socket, and pods of the other runtime have no plugins",
     fix: (other) =>
       `leave NRI on in the runtime that the kubelet uses (--container-runtime-endpoint); if that is the first one, ${setNri(other, "enabled", other.name !== "cri-o")}`,
@@ -105,8 +104,7 @@ export const runtimeRows: Table = [
       const replaced = meant === undefined ? `take ${keys[0]} out` : `write ${meant} instead of ${keys[0]}`;
       // compat: measured on 1.7.24: with `version = 2` containerd does not start when the file has `[plugins.cri]` or a
       // short name in disabled_plugins.
-      const or =
-        "; or write version = 2 as the first line, if the file has no short plugin names such as [plugins.cri]";
+      const or = "; or write version = 2 as the first line, if no name in the file is short, like [plugins.cri]";
       const moved = `move ${keys.join(", ")} to ${belongs}${belongs === "[plugins.nri]" ? or : ""}`;
       return editRuntime(runtime, where, table === belongs ? replaced : moved);
     },

@@ -175,7 +175,7 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
       expect.stringMatching(/ memory.oom_control has no effect: "1": neither NRI nor the cgroup takes this/),
       expect.stringMatching(/ freezer.state has no effect: "FROZEN": neither NRI nor the cgroup takes this/),
       expect.stringMatching(
-        /pod1\/cpu.shares has no effect: the plugin made this path and 1 more; only the container's own/,
+        /pod1\/cpu.shares has no effect: the plugin made this path and 1 more; the bridge captures only/,
       ),
     ]);
   });

@@ -31,6 +31,6 @@ chmodSync(new URL("nri-v01-bridge.mjs", dist), 0o755);
 writeFileSync(new URL("THIRD_PARTY_LICENSES.txt", dist), formatLicenses(bundledPackages({ inputs })));
 if (!placeKoffi(new URL("koffi.node", dist))) {
   console.error(
-    "koffi is not installed for this machine: no dist/koffi.node, the bundle starts plugins in the portable way",
+    "koffi is not installed for this machine: no dist/koffi.node, the bundle starts plugins through Node and not through libc",
   );
 }

@@ -15,7 +15,9 @@ describe("a plugin's breaker", () => {
       expect(breakers.refusal("p", settings)).toBeNull();
       expect(breakers.record("p", true, settings)).toBe(changed);
     }
-    expect(breakers.refusal("p", settings)).toBe("not run: it failed 3 times in a row, tried again in 30 s (breaker)");
+    expect(breakers.refusal("p", settings)).toBe(
+      "not run: the plugin failed 3 times in a row, and the bridge runs it again after 30 s (breaker)",
+    );
     expect(breakers.refusal("other", settings)).toBeNull();
     time.now += 30_000;
     expect(breakers.refusal("p", settings)).toBeNull();

@@ -846,7 +846,9 @@ describe("a delete that takes longer than its call", () => {
     end();
     await expect
       .poll(() => lines)
-      .toEqual(["dropped the container updates of a delete that ended after its call was answered"]);
+      .toEqual([
+        "a delete ended after the bridge had answered it: the bridge drops the container updates that its plugins asked for",
+      ]);
   });
 
   it("and of a container comes before its pod's, whatever runs longer", async () => {

@@ -167,7 +167,7 @@ describe.skipIf(!privilege.ok)("a captured plugin of a running container", () =>
       "c: cpu/cpu.cfs_quota_us=50000",
     ]);
     expect(read("cpu.cfs_quota_us")).toBe("50000");
-    await expect.poll(() => warnings).toEqual([expect.stringMatching(/the last one wins.*"first":"a","last":"b"/)]);
+    await expect.poll(() => warnings).toEqual([expect.stringMatching(/the last value counts.*"first":"a","last":"b"/)]);
   });
 });
 

@@ -227,7 +227,7 @@ describe("the time of a call holds, and the answer is by policy", () => {
       "a captured view is not ready",
       "view",
       "refused",
-      "plugin: p: not run: the bridge did not make the plugin's cgroup view in time (a limit)",
+      "plugin: p: not run: the bridge did not make the plugin's captured cgroup view in time (a limit)",
     ],
     [
       "a process cannot be ended",
@@ -358,7 +358,7 @@ describe("what plugins ask of the real cgroup", () => {
     expect(applied).toEqual([{ cpu: { shares: 512n } }]);
     expect(lines.find((line) => line.includes("left out"))).toContain('"plugins":["lenient"]');
     expect((await play(["lenient", "strict", "asks"])).error).toBe(
-      "plugin: strict, asks: cannot apply the changes of the cgroup /p: not today",
+      "plugin: strict, asks: the bridge cannot make these changes to the cgroup /p: not today",
     );
   });
 });
@@ -369,7 +369,7 @@ describe("observers that are too many", () => {
     const { directory, play, lines } = runnerOf({ p: { async: true } }, { observers });
     installNoop(directory, "p", ["wait 0.2", "answer"]);
     for (let n = 0; n < 3; n++) expect(await play(["p"])).toMatchObject({ outcomes: [], error: undefined });
-    const dropped = lines.filter((line) => line.includes("dropped the run of an observer: too many runs wait already"));
+    const dropped = lines.filter((line) => line.includes("the bridge skips an observer (async: true): too many runs"));
     expect(dropped).toHaveLength(1);
     await observers.idle();
     await expect.poll(() => lines.filter((line) => line.includes('"msg":"plugin ran"')).length).toBe(2);
@@ -392,7 +392,7 @@ describe("the log", () => {
     const { outcomes, error } = await play([{ type: "p", conf }]);
     expect(outcomes).toEqual(["bad-output"]);
     expect(error).toContain(secrets[0]);
-    expect(lines.filter((line) => /"msg":"(plugin failed|chain ran)"/.test(line))).toHaveLength(2);
+    expect(lines.filter((line) => /"msg":"(plugin failed|the plugins of an event ran)"/.test(line))).toHaveLength(2);
     for (const line of lines) {
       expect(line).not.toMatch(/s3cr3t|p4ss|hunterhunter/);
       expect(line).toContain("/etc/p.conf");

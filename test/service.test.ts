@@ -158,7 +158,12 @@ it("a runtime that launched us and lists what it has is enough: the machine is n
   await handlers.configure(request, runtime);
   await handlers.synchronize?.([], [], { ...callOf("RunPodSandbox"), event: "Synchronize" });
   vi.advanceTimersByTime(60_000);
-  expect(log.lines.filter(({ sentence }) => sentence === "state compared with the runtime")).toHaveLength(1);
+  expect(
+    log.lines.filter(
+      ({ sentence }) =>
+        sentence === "the bridge compared the pods and containers that it remembers with those that exist",
+    ),
+  ).toHaveLength(1);
 });
 
 describe("what the status says beside the connection", () => {
@@ -192,7 +197,7 @@ describe("what the status says beside the connection", () => {
     const service = serviceOf({ file: undefined });
     await service.handlers.configure({ ...request, config: "confFle: /x" }, runtime);
     await service.handlers.handle?.({ name: "StopContainer", pod: pod(), container: ctr() }, callOf("StopContainer"));
-    expect(service.facts.notices).toEqual(["the bridge's configuration is wrong: creates fail"]);
+    expect(service.facts.notices).toEqual(["the bridge's configuration is wrong: pods and containers fail"]);
     await service.reload({});
     expect(service.facts.notices).toEqual([]);
   });
@@ -205,7 +210,7 @@ it("a sandbox that comes while the configuration is wrong is held, where the run
   const handle = (name: "RunPodSandbox" | "CreateContainer") =>
     handlers.handle?.({ name, pod: pod(), container: ctr() }, { ...callOf(name), runtime: old });
   await handlers.configure({ ...request, config: "confFle: /x" }, old);
-  await expect(handle("RunPodSandbox")).rejects.toThrow("the bridge's configuration is wrong");
+  await expect(handle("RunPodSandbox")).rejects.toThrow("nri-v01-bridge: the bridge cannot run plugins: ");
   await service.reload({});
   await expect(handle("CreateContainer")).rejects.toThrow("unable to create nri client");
 });

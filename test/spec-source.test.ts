@@ -26,7 +26,9 @@ describe("where a spec comes from", () => {
     const specOf = createSpecSource(createRecordedHost([{ path: bundle, bytes: readFileSync(bundle) }]), rules, log);
     expect(specOf(target).annotations).not.toHaveProperty([mark]);
     specOf(target);
-    expect(lines).toEqual([expect.stringMatching(/^specs come from the OCI bundle .*ctr\.json/)]);
+    expect(lines).toEqual([
+      expect.stringMatching(/^the bridge takes the spec of requests from the OCI bundle .*ctr\.json/),
+    ]);
   });
 
   it.each([
@@ -41,7 +43,11 @@ describe("where a spec comes from", () => {
       annotations: { [mark]: "1" },
     });
     specOf(target);
-    expect(lines).toEqual([expect.stringMatching(/^specs come from the event: .*"reasons":\["/)]);
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^the bridge finds no OCI bundle that fits and takes the spec of requests from the event: .*"reasons":\["/,
+      ),
+    ]);
   });
 
   it("is the event, without a word, before the container exists", () => {

@@ -33,8 +33,8 @@ const mostNotes = 20;
  */
 const ownUpdates = {
   create: "NRI refuses the update of the container that is being created",
-  update: "this is the container that is updated itself",
-  delete: "this is the container that stops",
+  update: "this update is of that container itself",
+  delete: "this container is stopping",
 };
 
 export class Asks {
@@ -101,7 +101,7 @@ export class Asks {
     else if (!effect.ok && whenIdle === "warn") this.note("warn", `${value.label}: ${effect.reason}`);
     else if (effect.ok && rule.lost !== undefined) {
       if (isRead(this.context)) this.fault(value, idle(...rule.lost));
-      else this.note("warn", `${value.label}: ${rule.lost[0]}; it is sent, since the NRI of this runtime is later`);
+      else this.note("warn", `${value.label}: ${rule.lost[0]}; the bridge sends it, as this runtime's NRI is later`);
     }
     return effect.ok;
   }

@@ -63,7 +63,7 @@ export function parseAdjustment(
     faults.push(`a change of ${bytes} bytes: the answer to the runtime has room for ${Math.max(bytesLeft, 0)} more`);
   }
   if (faults.length > 0) {
-    const rest = faults.length < mostFaults ? "" : "; the rest was not read";
+    const rest = faults.length < mostFaults ? "" : "; the bridge did not read the rest";
     return { ok: false, error: `the result of "${plugin}" cannot be applied: ${faults.join("; ")}${rest}` };
   }
   const fields = settings.map(({ field }) => field);

@@ -105,7 +105,7 @@ function readWhole(field: Field, value: Value): Plain {
   const plain = { ...field, kind: "scalar", shape: shape === "wrapped list" ? "list" : "one" } as const;
   if (inner === undefined) return plain.shape === "list" ? [] : zeroOf(field.type);
   const wrong = isWrapped && !inner.at.endsWith(".value") ? inner : more;
-  wrong?.fault(bad("value alone"));
+  wrong?.fault(bad("no other key than value"));
   return readWhole(plain, inner);
 }
 

@@ -260,5 +260,5 @@ export function createConfigCheck(options: WalkOptions = {}): (path: string) => 
 }
 
 function unreadable(path: string, error: unknown): string {
-  return `${path}: its permissions cannot be read: ${errorText(error)}`;
+  return `${path}: the bridge cannot read its permissions: ${errorText(error)}`;
 }

@@ -102,7 +102,7 @@ export function applyOwn(
   const cgroup = { ...request.spec, pid: request.pid };
   const fault = askers.length === 0 ? null : cgroups.apply(change.own ?? {}, files, cgroup);
   if (fault === null) return { change };
-  const error = `cannot apply the changes of the cgroup ${request.spec.cgroupsPath}: ${fault}`;
+  const error = `the bridge cannot make these changes to the cgroup ${request.spec.cgroupsPath}: ${fault}`;
   const names = askers.map(({ plugin }) => plugin);
   const plugins = names.filter((plugin) => !counts(plugin));
   if (plugins.length === 0) return { change: merge([]), error: `plugin: ${names.join(", ")}: ${error}` };

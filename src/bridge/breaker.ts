@@ -22,7 +22,7 @@ export class Breakers {
     const { failures, tryAt } = this.entries.get(plugin) ?? {};
     if (settings === null || tryAt === undefined || this.clock() >= tryAt) return null;
     const leftS = Math.ceil((tryAt - this.clock()) / 1000);
-    return `not run: it failed ${failures} times in a row, tried again in ${leftS} s (breaker)`;
+    return `not run: the plugin failed ${failures} times in a row, and the bridge runs it again after ${leftS} s (breaker)`;
   }
 
   /** Records the outcome of a plugin's run. Returns true when this changes the state of the plugin's breaker. */

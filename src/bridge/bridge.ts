@@ -123,7 +123,7 @@ export function createBridge(parts: BridgeParts): Bridge {
     if (config.synchronize !== "ignore") for (const target of unknown) records.adoptLater(target);
     log.info(
       { [config.synchronize]: unknown.length, gone: gone.length, left: left.length },
-      "state compared with the runtime",
+      "the bridge compared the pods and containers that it remembers with those that exist",
     );
     return async () => {
       try {
@@ -133,7 +133,10 @@ export function createBridge(parts: BridgeParts): Bridge {
         await lifecycle.deleteAll(gone, "Synchronize");
         if (config.synchronize === "create") await createListed(unknown);
       } catch (error) {
-        log.error({ error: errorText(error) }, "comparing state with the runtime failed");
+        log.error(
+          { error: errorText(error) },
+          "the bridge could not catch up with pods and containers that came or went while it was away: it tries again at its next registration",
+        );
       }
     };
   }
@@ -145,7 +148,7 @@ export function createBridge(parts: BridgeParts): Bridge {
       if (!records.awaitsAdoption(target.id)) continue;
       await lifecycle.create(target, backgroundInfo("Synchronize", config)).catch((error) => {
         const fields = { id: target.id, error: errorText(error) };
-        log.error(fields, "the create of a pod or container that ran before the bridge started failed");
+        log.error(fields, "a create failed for a pod or container that ran before the bridge: it keeps running");
       });
     }
   }
@@ -162,7 +165,12 @@ export function createBridge(parts: BridgeParts): Bridge {
     records.adoptLater(target);
     const work = () => (config.synchronize === "adopt" ? records.adoptListed() : createListed([target]));
     setImmediate(() => {
-      void work().catch((error) => log.error({ id: pod.id, error: errorText(error) }, "background plugin run failed"));
+      void work().catch((error) =>
+        log.error(
+          { id: pod.id, error: errorText(error) },
+          "the bridge could not take over a pod that ran before the bridge registered",
+        ),
+      );
     });
   }
 

@@ -123,7 +123,7 @@ export function eventInfo(call: CallContext, settings: TimeSettings): EventInfo 
   const isClients = limitMs < runtime.requestTimeoutMs - clientsAreEarlierMs;
   const key = runtime.name === "cri-o" ? "nri_plugin_request_timeout" : "plugin_request_timeout";
   const remedy = isClients
-    ? "the deadline of the runtime's client sets the limit (the kubelet's is runtimeRequestTimeout)"
+    ? "the deadline of the runtime's client sets the limit (for the kubelet: runtimeRequestTimeout)"
     : `the runtime's ${key} sets the limit`;
   return {
     event,

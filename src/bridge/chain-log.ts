@@ -13,9 +13,9 @@ interface EndedChain {
 /** Logs one line that sums up the chain for people, and warnings for changes that were left out or that conflict. */
 export function logChain(log: Log, fields: object, chain: EndedChain, { change, leftOut }: AppliedOwn): void {
   if (leftOut !== undefined) log.warn({ ...fields, ...leftOut }, "the bridge left out changes that it cannot apply");
-  if (chain.runs.length > 0) log.info({ ...fields, ...chainSummary(chain) }, "chain ran");
+  if (chain.runs.length > 0) log.info({ ...fields, ...chainSummary(chain) }, "the plugins of an event ran");
   for (const conflict of change.conflicts) {
-    log.warn({ ...fields, ...conflict }, "two plugins set one field of the container: the last one wins");
+    log.warn({ ...fields, ...conflict }, "two plugins set the same field of the container: the last value counts");
   }
 }
 

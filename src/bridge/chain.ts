@@ -128,7 +128,7 @@ function shareParts(options: ChainOptions) {
     ),
     installs: new Installs(),
     find: createFinder({ pluginDirs, path: searchPath(environment.PATH, pluginDirs), lookup, types }, (fields) =>
-      log.warn(fields, "another executable has this plugin's name"),
+      log.warn(fields, "several executables have this plugin's name: the bridge runs the one at `path`"),
     ),
     warnOnce: sayOnce((fields, sentence) => log.warn(fields, sentence)),
   };
@@ -253,7 +253,8 @@ class Chain {
       this.report(await this.admit(turn, begin));
     };
     const over = observers.run(this.call.request.id, work, { owed });
-    if (over === null) log.error(this.fields, "dropped the run of an observer: too many runs wait already");
+    if (over === null)
+      log.error(this.fields, "the bridge skips an observer (async: true): too many runs of observers wait already");
     else this.observed.push(over);
   }
 
@@ -266,7 +267,10 @@ class Chain {
     const attempt = await begin();
     const { run } = attempt;
     if (wasBegun(run) && breakers.record(type, run.error !== null, settings.breaker)) {
-      log.warn({ plugin: type, breaker: breakers.stateOf(type) }, "the breaker of a plugin changed its state");
+      log.warn(
+        { plugin: type, breaker: breakers.stateOf(type) },
+        "the breaker of a plugin changed: the bridge does not run the plugin while its breaker is open",
+      );
     }
     return attempt;
   }
@@ -282,7 +286,7 @@ class Chain {
     // The wait for the view ends when the plugin's own time would end.
     const stage = await within(terminateAt, opening, () => {
       void opening.then((late) => late !== undefined && "close" in late && late.close());
-      return { error: `not run: the bridge did not make the plugin's cgroup view in time (${remedy})` };
+      return { error: `not run: the bridge did not make the plugin's captured cgroup view in time (${remedy})` };
     });
     if (stage !== undefined && "error" in stage) return this.notInvoked(turn, "refused", stage.error);
     const request =
@@ -317,7 +321,7 @@ class Chain {
       return { run: { ...rest, outcome: "bad-output", error: read.error } };
     }
     for (const { level, text } of read.change.notes) {
-      log[level]({ ...this.fields, plugin: run.plugin, note: text }, "plugin asked for a change without effect here");
+      log[level]({ ...this.fields, plugin: run.plugin, note: text }, "a change by a plugin may have no effect");
     }
     return { run, change: read.change };
   }

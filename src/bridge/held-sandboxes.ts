@@ -92,7 +92,7 @@ export class HeldSandboxes {
     const { config, ledger, log } = this.parts;
     if (!ledger.isRefused(id)) return;
     await this.deleteNow(id, backgroundInfo("StopPodSandbox", config)).catch((error) => {
-      log.error({ id, error: errorText(error) }, "running the plugins for a delete failed");
+      log.error({ id, error: errorText(error) }, "the bridge could not run the plugins for a delete");
     });
   }
 }

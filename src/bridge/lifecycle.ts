@@ -177,7 +177,7 @@ export class Lifecycle {
         const containers = updates.map(({ containerId }) => containerId);
         log.warn(
           { id, event: info.event, containers },
-          "dropped the container updates of a delete that ended after its call was answered",
+          "a delete ended after the bridge had answered it: the bridge drops the container updates that its plugins asked for",
         );
       };
       done.then(ended, () => ended(noChange));
@@ -236,7 +236,7 @@ export class Lifecycle {
       const { pod, container } = created;
       log.warn(
         { id, pod, container, event: info.event, error: ran.error },
-        "a delete failed; the runtime's teardown goes on",
+        "a plugin failed at a delete: the runtime's teardown goes on all the same",
       );
       return noChange;
     } finally {
@@ -260,7 +260,7 @@ export class Lifecycle {
     // held sandbox takes the place of such an event's delete, so it does not wait either.
     const canWait = info.inBackground === true && !created.refused;
     const conf = this.lists.read(
-      canWait ? "this delete waits until conf.json can be read" : "no plugin runs for this delete",
+      canWait ? "this delete waits until the bridge can use conf.json" : "no plugin runs for this delete",
       info,
     );
     if (conf.fault !== undefined && canWait) return undefined;
@@ -287,7 +287,7 @@ export class Lifecycle {
       for (const id of ids) {
         if (background.stopping) return;
         await this.delete(id, backgroundInfo(event, config)).catch((error) => {
-          log.error({ id, event, error: errorText(error) }, "running the plugins for a delete failed");
+          log.error({ id, event, error: errorText(error) }, "the bridge could not run the plugins for a delete");
         });
       }
     };
@@ -330,7 +330,10 @@ export class Lifecycle {
       }
     });
     const failed = (error: unknown) =>
-      log.error({ id: target.id, event: info.event, error: errorText(error) }, "background plugin run failed");
+      log.error(
+        { id: target.id, event: info.event, error: errorText(error) },
+        "plugins failed on an event after the bridge had answered it: the runtime does not see the error",
+      );
     // The runtime holds a lock during the call, so the call does not wait for a running delete.
     if (isDeleting) void done.catch(failed);
     else await within(info.time.answerBy, done, () => void done.catch(failed));

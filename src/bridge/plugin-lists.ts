@@ -29,7 +29,7 @@ export class PluginLists {
     } catch (error) {
       const text = `unable to create nri client: ${errorText(error)}`;
       const where = error instanceof BridgeError ? error.fields : {};
-      log.error({ file: confFile.path, ...where, error: text, consequence }, "conf.json cannot be read");
+      log.error({ file: confFile.path, ...where, error: text, consequence }, "the bridge cannot use conf.json");
       const fault = new BridgeError("CONF_LIST", text, { file: confFile.path }, { cause: error });
       return { ...noPlugins, fault };
     }

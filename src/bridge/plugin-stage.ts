@@ -34,7 +34,10 @@ export async function openStage(
   const privilege = settings.cgroup === "auto" ? await cgroups.privilege() : undefined;
   if (privilege?.ok === false) {
     const { reason, remedy } = privilege;
-    tellOnce({ reason, remedy }, "cannot capture cgroup writes on this node: plugins see the node's cgroups");
+    tellOnce(
+      { reason, remedy },
+      "the bridge cannot make captured cgroup views on this node: plugins with cgroup: auto see the node's cgroups",
+    );
     return undefined;
   }
   const { cgroupsPath, resources } = request.spec;
@@ -62,13 +65,13 @@ export async function openStage(
           return view.collect();
         } catch (error) {
           // Whatever the plugin did to make the view unreadable is the plugin's failure, not the call's.
-          const errors = [`the bridge cannot read the plugin's cgroup view: ${errorText(error)}`];
+          const errors = [`the bridge cannot read the plugin's captured cgroup view: ${errorText(error)}`];
           return { resources: {}, files: [], errors, lost: [] };
         }
       },
       close: () => view.close(),
     };
   } catch (error) {
-    return { error: `the bridge cannot make the plugin's cgroup view: ${errorText(error)}` };
+    return { error: `the bridge cannot make the plugin's captured cgroup view: ${errorText(error)}` };
   }
 }

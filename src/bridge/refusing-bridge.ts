@@ -25,7 +25,7 @@ export function createRefusingBridge(reason: string, ledger = new Ledger()): Plu
         // No plugin has seen the create of this sandbox, so none gets its delete.
         ledger.skipDelete(pod.id);
       }
-      throw new BridgeError("CONFIG", `nri-v01-bridge: the bridge's configuration is wrong: ${reason}`);
+      throw new BridgeError("CONFIG", `nri-v01-bridge: the bridge cannot run plugins: ${reason}`);
     },
   };
 }

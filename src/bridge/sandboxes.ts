@@ -36,7 +36,7 @@ export function decideSandboxes(
   if (answer === "no") return sure(true, reason);
   // The runtime runs v0.1 plugins, and they are the ones that the bridge would run.
   if (answer === "yes" && native === "yes") return sure(false, reason);
-  const doubt = native === "yes" ? "" : "cannot determine whether the runtime runs v0.1 plugins itself; ";
+  const doubt = native === "yes" ? "" : "it is not known whether the runtime runs v0.1 plugins itself; ";
   return { served: true, reason: doubt + reason, unsure: true };
 }
 
@@ -121,8 +121,8 @@ export function createSandboxRule(
     if (told.get(runtimeHandler) !== served) {
       told.set(runtimeHandler, served);
       const fields = { served, reason, ...(runtimeHandler === "" ? {} : { runtimeHandler }) };
-      if (unsure) log.warn(fields, "running plugins for pod sandboxes, although the runtime may run them too");
-      else log.info(fields, "decided whether the bridge runs plugins for pod sandboxes");
+      if (unsure) log.warn(fields, "the bridge runs plugins for pod sandboxes, although the runtime may run them too");
+      else log.info(fields, `the bridge ${served ? "runs" : "does not run"} plugins for pod sandboxes`);
     }
     // The settings `always` and `never` do not change what the bridge owes to earlier sandboxes: it delivers their deletes.
     return served || (event === "delete" && config.sandboxes !== "auto");

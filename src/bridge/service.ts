@@ -206,7 +206,7 @@ export class Service {
       plugins: built === undefined ? [] : typesOf(built.confFile),
       /** The reasons why plugins do not run, each in a few words. */
       notices: [
-        ...(this.refusing !== undefined ? ["the bridge's configuration is wrong: creates fail"] : []),
+        ...(this.refusing !== undefined ? ["the bridge's configuration is wrong: pods and containers fail"] : []),
         ...(adopted > 0 ? [`pods and containers that started without plugins: ${adopted}`] : []),
         ...(name === podless ? [`${name} has no pods and sends CreateContainer only`] : []),
       ],
@@ -272,14 +272,14 @@ export class Service {
     const config = this.configFor(request);
     // The fault may last only a moment, and the runtime sends no other Configure: each later view is tried on its own.
     const sayNoCapture = (error: unknown) =>
-      log.error({ error: errorText(error) }, "cannot make captured cgroup views: the plugins that need one fail");
+      log.error({ error: errorText(error) }, "captured cgroup views are impossible: plugins with cgroup: capture fail");
     await new Promise((nextTurn) => setImmediate(nextTurn));
     try {
       const peer = await findPeer(runtime);
       this.configured = { request, runtime, peer, native: await readNativeFacts(runtime.name, peer) };
       if (peer === undefined)
         void this.findLater(this.configured).catch((error) =>
-          log.debug({ error: errorText(error) }, "cannot inspect the runtime's process"),
+          log.debug({ error: errorText(error) }, "the bridge cannot inspect the runtime's process"),
         );
       if (config instanceof Error) throw config;
       if (wantsCapture(config)) void requireCapture(cgroups).catch(sayNoCapture);
@@ -290,7 +290,7 @@ export class Service {
         log.warn({ ...missing, ...about }, text);
       }
       if (runtime.name === podless) {
-        const text = "the runtime has no pods: plugins run only in phase create, and plugins that need a cgroup fail";
+        const text = "the runtime has no pods: only plugins with phase: create run, and those that need a cgroup fail";
         log.warn(about, text);
       }
       if (mayCapture(config)) void cgroups.warm();

@@ -28,7 +28,7 @@ export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): 
       try {
         const bundle = parseBundle(answer.bytes);
         if (bundle.cgroupsPath === target.cgroupsPath) {
-          infoOnce({ path: answer.path }, "specs come from the OCI bundle");
+          infoOnce({ path: answer.path }, "the bridge takes the spec of requests from the OCI bundle");
           return bundle;
         }
         reasons.push(`${answer.path}: cgroupsPath is ${bundle.cgroupsPath}, the event's is ${target.cgroupsPath}`);
@@ -39,7 +39,7 @@ export function createSpecSource(host: Host, rules: AnnotationRules, log: Log): 
     // Before the container exists there is no bundle, which is no fault.
     if (target.pid > 0) {
       const sentence =
-        "specs come from the event: no OCI bundle can be read, so some fields may differ from containerd 1.6's";
+        "the bridge finds no OCI bundle that fits and takes the spec of requests from the event: some fields may differ from containerd 1.6's";
       warnOnce({ id: target.id, reasons }, sentence);
     }
     return undefined;

@@ -22,9 +22,9 @@ export type CapturedChanges = Readonly<ReturnType<typeof collectChanges>>;
 
 const noEffect = (path: string, text: string) => `the plugin's write to ${cgroupRoot}${path} has no effect: ${text}`;
 
-const onlyOwn = "only the container's own files are captured: write to those, or set `cgroup: host`";
+const onlyOwn = "the bridge captures only the container's own cgroup files: write to those, or set `cgroup: host`";
 const full =
-  "the view is full, and the last writes may be missing: write nothing but values there, or set `cgroup: host`";
+  "the captured view is full, and the last writes may be missing: write nothing but values there, or set `cgroup: host`";
 
 const untouchedMs = untouchedTime * 1000;
 /** The most bytes that a kernel file takes in one write (kernfs: a page), and that a FIFO of device rules holds (pipe(7)). */
@@ -74,7 +74,7 @@ export function collectChanges(input: CaptureInput) {
     }
   }
   if (parents.some((path) => attempt(() => lstatSync(`${root}/${path}`).mtimeMs) !== untouchedMs))
-    lost.push(noEffect("/cpuset", `a file above the container's was written or removed; ${onlyOwn}`));
+    lost.push(noEffect("/cpuset", `the plugin wrote or removed a file above the container's cgroup; ${onlyOwn}`));
   const { ffree, bavail } = statfsSync(root);
   const moved = touched.some(({ stats }) => stats === undefined || stats.ino > tree.lastInode);
   if (moved || ffree !== input.freeInodes) lost.push(...findStrangers(root, input));

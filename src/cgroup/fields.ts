@@ -75,17 +75,17 @@ export type Fate = "resources" | "file" | "none" | { readonly lost: string };
 export function fateOf({ kind, phases, only }: Carried, { phase, version }: Place, isReal: boolean): Fate {
   const lost = (why: string, remedy: string): Fate => ({ lost: `${why}: ${remedy}` });
   if (kind === "read") return lost("the file is read-only", "leave it out");
-  if (kind === "process") return lost("processes are the runtime's", "leave it out, or set `cgroup: host`");
+  if (kind === "process") return lost("only the runtime writes this file", "leave it out, or set `cgroup: host`");
   const isHere = version === "unknown" || only === undefined || only === version;
   if (isHere && phases.includes(phase)) return "resources";
   // The replay of a recording has no real cgroups (version "unknown"): there a write to a real file counts as made.
   if (phase === "start" && (isReal || version === "unknown")) return "file";
   if (kind === "reset") return "none";
-  if (phase === "delete") return lost("the container ends", "write it at the create");
+  if (phase === "delete") return lost("the container is ending", "write the value at the create");
   if (phase === "create" && (version === 1 || (isHere && phases.includes("start"))))
-    return lost("NRI does not carry it", "set `phase: start`, where it is written to the container's cgroup");
-  if (!isHere || kind === "setting") return lost("neither NRI nor this cgroup has such a setting", "leave it out");
-  return lost(`it cannot be changed in phase ${phase}`, phase === "start" ? "set `phase: create`" : "leave it out");
+    return lost("NRI does not pass this on", "set `phase: start`, where the bridge writes it to the cgroup");
+  if (!isHere || kind === "setting") return lost("neither NRI nor the cgroup takes this setting", "leave it out");
+  return lost(`this cannot be changed in phase ${phase}`, phase === "start" ? "set `phase: create`" : "leave it out");
 }
 
 const everywhere = { kind: "field", phases: ["create", "start", "update"] } as const satisfies Carried;
@@ -289,8 +289,8 @@ const parsePidsNumber = integer(parseSigned, 0n, 4_194_304n, "is neither max nor
 const parsePids = (text: string) => (text === "max" ? accept(-1n) : parsePidsNumber(text));
 
 const parseQuota = orNone(integer(parseSigned, 1000n, most, "is neither -1 for none nor 1000 microseconds or more"));
-const parsePeriod = integer(parseUnsigned, 1000n, 1_000_000n, "is not from 1000 to 1000000 microseconds");
-const parseRuntime = orNone(integer(parseSigned, 0n, most, "is no number"));
+const parsePeriod = integer(parseUnsigned, 1000n, 1_000_000n, "is not a number of microseconds from 1000 to 1000000");
+const parseRuntime = orNone(integer(parseSigned, 0n, most, "is neither -1 for none nor a number of microseconds"));
 const parseFlag = integer(parseUnsigned, 0n, 1n, "is neither 0 nor 1");
 const printOom = (value: string) => `oom_kill_disable ${value}\nunder_oom 0\noom_kill 0\n`;
 
@@ -310,7 +310,7 @@ const files: readonly V1File[] = [
     cpuNumber("realtimePeriod"),
     realTime,
     "1000000",
-    integer(parseUnsigned, 1n, most, "is 0"),
+    integer(parseUnsigned, 1n, most, "is not a number from 1 on"),
   ),
   memoryLimit("limit_in_bytes", memoryNumber("limit"), everywhere, { v2: limitFile("memory.max") }),
   memoryLimit("soft_limit_in_bytes", memoryNumber("reservation"), startOnly, { v2: low }),
@@ -323,7 +323,7 @@ const files: readonly V1File[] = [
     memoryNumber("swappiness"),
     startOnV1,
     "60",
-    integer(parseUnsigned, 0n, 200n, "is over 200"),
+    integer(parseUnsigned, 0n, 200n, "is not a number from 0 to 200"),
   ),
   file("memory", "oom_control", memoryFlag("disableOOMKiller"), startOnV1, "0", parseFlag, { print: printOom }),
   file("memory", "use_hierarchy", memoryFlag("useHierarchy"), startOnV1, "1", parseFlag),

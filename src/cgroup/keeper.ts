@@ -44,7 +44,7 @@ export class Reserves {
    * @throws BridgeError CGROUP_VIEW when the reserve is closed, or has no view and none can be made
    */
   async take(): Promise<Keeper> {
-    if (this.closed) throw new BridgeError("CGROUP_VIEW", "captured cgroup views are closed");
+    if (this.closed) throw new BridgeError("CGROUP_VIEW", "the bridge is stopping, and makes no captured cgroup views");
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
       void this.fill();

@@ -34,7 +34,7 @@ export async function checkPrivilege({ path = systemPath, withinMs = 500 } = {})
     const said = errorText(thrown);
     if (!denials.test(said)) return { ok: true, unproven: said };
     return denied(
-      `CAP_SYS_ADMIN, CAP_SYS_CHROOT or leave to unshare and mount is missing: ${said}`,
+      `CAP_SYS_ADMIN, CAP_SYS_CHROOT or the permission to unshare and mount is missing: ${said}`,
       "run the bridge as root; in a pod, set privileged: true, or a seccomp and AppArmor profile that allows unshare and mount",
     );
   }

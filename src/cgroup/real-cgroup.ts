@@ -52,7 +52,7 @@ export function applyChanges(
     const version = cgroup.versionOf(controller);
     const read = (name: string) => cgroup.read(controller, name);
     if (asked === undefined) continue;
-    if (version === undefined) add(field, controller, `no cgroup file system has ${controller}`);
+    if (version === undefined) add(field, controller, `no mounted cgroup file system has the controller ${controller}`);
     else if (version === 1)
       add(field, controller, { file, value: file === "pids.max" && asked === "-1" ? "max" : asked });
     else add(field, controller, v2 ? v2.set(asked, read, changes, specShares) : `cgroup v2 has no file for ${file}`);
@@ -60,7 +60,7 @@ export function applyChanges(
   for (const [file, value] of Object.entries(changes.unified ?? {})) {
     const [controller = ""] = file.split(".");
     const there = cgroup.versionOf(controller) === 2 && !file.includes("/");
-    add(`unified.${file}`, controller, there ? { file, value } : "is for cgroup v2, which has no such file here");
+    add(`unified.${file}`, controller, there ? { file, value } : "is a cgroup v2 file that this node does not have");
   }
   const isHere = (size: string) => machine.hugepages.some(({ name }) => name === size);
   for (const { pageSize } of changes.hugepageLimits ?? [])
@@ -75,7 +75,7 @@ function commitWrites(writes: readonly CgroupWrite[], cgroup: ContainerCgroup): 
   // The bridge undoes the last change first.
   const changed = before.filter((write) => presentText(cgroup, write) !== write.text).reverse();
   const left = writeAll(changed.flatMap(undoing), cgroup);
-  return [...faults, ...left.map((fault) => `not undone: ${fault}`)];
+  return [...faults, ...left.map((fault) => `the bridge could not undo a change: ${fault}`)];
 }
 
 function undoing({ text, ...write }: CgroupWrite & { readonly text: string }): CgroupWrite[] {

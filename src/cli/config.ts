@@ -22,7 +22,7 @@ type SettingFlag = readonly [
 const settingFlags = {
   socket: ["socketPath", "path", "use this NRI socket of the runtime", parsePath],
   conf: ["confFile", "file", "take the list of v0.1 plugins from this conf.json", parsePath],
-  "bin-dir": ["pluginDirs", "directory", "look for v0.1 plugins here; repeat it for more directories", parseDirectory],
+  "bin-dir": ["pluginDirs", "directory", "look for v0.1 plugins in this directory; can be repeated", parseDirectory],
   permissions: [
     "permissions",
     "strict|trust",
@@ -30,7 +30,7 @@ const settingFlags = {
   ],
   idx: ["pluginIdx", "NN", "register with this index, which orders NRI plugins"],
   name: ["pluginName", "name", "register under this name"],
-  "state-directory": ["state.directory", "directory", "keep the journal here; one instance locks it", parsePath],
+  "state-directory": ["state.directory", "directory", "keep the journal in this directory, and lock it", parsePath],
   "log-level": [
     "log.level",
     "level",

@@ -35,7 +35,7 @@ export function addConformanceCommand(program: Command, io: CliIo, done: Done): 
     .description("send a plugin every kind of request, and judge its answers: valid, in time, no process left")
     .requiredOption("--plugin <path>", "try this executable")
     .addOption(
-      new Option("--phase <phase>", "judge what a container's create asks for as in this phase")
+      new Option("--phase <phase>", "judge the result of a container's create as the bridge does in this phase")
         .choices(["start", "create"])
         .default("start"),
     )
@@ -64,7 +64,7 @@ async function tryPlugin(options: Options, io: CliIo, workplace: Workplace): Pro
     throw new BridgeError("USAGE", `--plugin: ${plugin} is not a file; name the plugin's executable`);
   }
   const fault = findExecutableFault(plugin, searchPath(io.environment.PATH, []));
-  if (fault !== null) io.stderr(`nri-v01-bridge: on a node this plugin would be refused: ${fault}\n`);
+  if (fault !== null) io.stderr(`nri-v01-bridge: on a node the bridge would refuse this plugin: ${fault}\n`);
   const scratch = join(workplace.scratch, "cgroups");
   const own = options.conf === undefined ? undefined : confOf(options.conf, basename(plugin));
   const conf = cgroupConf === undefined ? own : withConfKey(own, cgroupConf, scratch);

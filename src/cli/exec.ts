@@ -33,7 +33,7 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
       const { played, types } = caseWithOnly(given.played, type);
       requirePlugin(type, types, config, io.environment.PATH);
       if (!types.includes(type)) {
-        io.stderr(`nri-v01-bridge: the ${given.confName} does not list ${type}: it gets no conf\n`);
+        io.stderr(`nri-v01-bridge: ${given.confName} does not list ${type}: the plugin runs without conf\n`);
       }
       const about = { flags, file, environment: io.environment };
       const explained = await withPlugins(io, (workplace) =>
@@ -44,7 +44,7 @@ export function addExecCommand(program: Command, io: CliIo, done: Done): void {
       const { runs, answer } =
         explained.find((one) => one.index === index && one.runs.length > 0) ??
         explained.find((one) => one.runs.some(({ run }) => run.error !== null)) ??
-        fail(`${type} does not run for this event: states, phase and events of the configuration decide`);
+        fail(`${type} does not run for this event: see states, phase and events in the bridge's configuration`);
       const reports: PlayReport[] = runs.map((report) => ({ type: "run", ...report }));
       if (answer !== undefined) reports.push({ type: "answer", ...answer });
       if (options.json !== true) io.stdout(formatConfigFile(source));

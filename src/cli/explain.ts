@@ -26,7 +26,7 @@ export function addExplainCommand(program: Command, io: CliIo, done: Done): void
     const explained = await withPlugins(io, ({ interrupted, scratch }) => explain({ ...about, interrupted, scratch }));
     const described = explained.flatMap((one) => (given.wanted.has(one.index) ? [describeEvent(one, given)] : []));
     if (described.length === 0)
-      throw new BridgeError("USAGE", `${given.played.name}: no event of this case runs a v0.1 plugin`);
+      throw new BridgeError("USAGE", `${given.played.name}: no event of a pod or container, so no plugin runs`);
     if (options.json !== true) io.stdout(formatConfigFile(source));
     for (const about of described) {
       const line = { ...about, configuration: source?.file ?? null };
@@ -41,7 +41,7 @@ export function addEventSource(command: Command): Command {
   return command
     .argument("[event]", "a case folder that `record` wrote, or FOLDER:N for its event N")
     .option("--pod <id>", "take the create and delete of this running pod, from its bundle")
-    .option("--container <id>", "take those of this running container");
+    .option("--container <id>", "take the create and delete of this running container, from its bundle");
 }
 
 /** @throws BridgeError USAGE unless exactly one of event, --pod and --container is given and can be read */

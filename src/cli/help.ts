@@ -9,7 +9,7 @@ const notes: Readonly<Record<string, readonly [example: string, codes?: string]>
   simulate: ["--json"],
   record: [
     "--out cases --pods 3 --duration 5m",
-    "0 done; 1 recording incomplete; 2 it cannot be written; else as `run`",
+    "0 done; 1 recording incomplete; 2 the folder cannot be written; else as `run`",
   ],
   replay: ["cases/my-pod --bin-dir ./plugins", "0 done; 1 a plugin or an answer failed; with --compare: a difference"],
   conformance: ["--plugin ./myplugin --timeout-ms 10000", "0 each case passed; 1 a case failed"],

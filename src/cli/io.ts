@@ -55,8 +55,8 @@ const endCodes = {
 export function logEnd(log: Log, end: StubEnd): ExitCode {
   const fields = { end: end.kind, ...("error" in end ? { error: end.error?.message } : {}) };
   const code = endCodes[end.kind];
-  if (code === exitCodes.done) log.info(fields, "stopped");
-  else log.error(fields, "stopped");
+  if (code === exitCodes.done) log.info(fields, "nri-v01-bridge stopped");
+  else log.error(fields, "nri-v01-bridge stopped");
   return code;
 }
 

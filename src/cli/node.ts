@@ -51,7 +51,7 @@ export function createNode(mode: "external" | "launched", log: Log, ending: Abor
     return lock;
   };
   const onWait = (directory: string) => (holder: string) =>
-    log.warn({ directory, holder }, "another bridge has locked the state directory: waiting until that bridge ends");
+    log.warn({ directory, holder }, "another bridge has locked the state directory: this bridge waits for it to end");
 
   const host = createNodeHost("/proc", createProcessWatcher(attempt(openNative)));
   const running = new RunningPlugins({ host, end: (pid) => process.kill(-pid, "SIGKILL"), log });
@@ -66,7 +66,10 @@ export function createNode(mode: "external" | "launched", log: Log, ending: Abor
       if (state === "memory") return;
       const outcome = await lockOf(state.directory).acquire({ signal, onWait: onWait(state.directory) });
       if (outcome.kind !== "unavailable") return;
-      log.warn({ directory: state.directory, reason: outcome.reason }, "cannot lock the state directory");
+      log.warn(
+        { directory: state.directory, reason: outcome.reason },
+        "the bridge cannot lock its state directory, and goes on without a journal",
+      );
     },
     async takeState({ state }) {
       if (state === "memory") return undefined;
@@ -89,7 +92,7 @@ export function createNode(mode: "external" | "launched", log: Log, ending: Abor
       if (socketPath === undefined) return process.ppid;
       const peer = await findPeer(socketPath, "/proc", withinMs);
       if (peer.found) return peer.pid;
-      log.debug({ reason: peer.reason }, "cannot determine which process is the runtime");
+      log.debug({ reason: peer.reason }, "the bridge cannot determine which process is the runtime");
       return undefined;
     },
     async release() {

@@ -33,7 +33,7 @@ export function addRecordCommand(program: Command, io: CliIo, done: Done): void 
     .description("write what this node's runtime sends as replayable cases, one for each pod; run no plugins")
     .requiredOption("--out <folder>", "write the cases into this folder", parseFileName)
     .option("--duration <time>", "stop after this time (90s, 5m, 1h), else after the last pod or on Ctrl-C", parseTime)
-    .option("--run", "also run the plugins and record their requests and results (replaces the running bridge)")
+    .option("--run", "also run the plugins and record their requests and results; stop the bridge first")
     .option("--pods <number>", "record at most this many pods", parseNumber, usualPods)
     .option("--pod <namespace/name...>", "record only these pods; a * at the end matches any rest")
     .option("--keep-annotation <name...>", "do not mask these annotations; * as for --pod")

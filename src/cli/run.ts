@@ -82,7 +82,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   const node = createNode(mode, log, ending.signal);
   const { spawner } = node;
   const notices = () => [
-    ...(stub.unsynchronized ? ["the runtime did not synchronize the bridge for 10 s: it sends no events"] : []),
+    ...(stub.unsynchronized ? ["the runtime did not synchronize the bridge for 10 s, and so sends no events"] : []),
     ...service.facts.notices,
   ];
   const metrics: Metrics = new Metrics({
@@ -181,7 +181,7 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
     return finishing;
   };
   const stop = (signal: string) => {
-    log.info({ signal }, "stopping: waiting for running plugins");
+    log.info({ signal }, "the bridge is stopping: it waits for running plugins");
     ended(`${toldToEnd} ${signal}`);
     announcer?.stopping();
     stopping.abort();
@@ -194,12 +194,12 @@ export async function run(io: CliIo, options: RunOptions): Promise<ExitCode> {
   }
   const reload = async () => {
     if (reread === undefined) {
-      log.warn({}, "cannot reload: the bridge was started without a configuration file; start it with --config");
+      log.warn({}, "the bridge cannot reload: it was started without a configuration file; start it with --config");
       return;
     }
     try {
       const { eventsChanged } = await service.reload(reread());
-      log.info({ file: configFile, eventsChanged }, "reloaded the configuration");
+      log.info({ file: configFile, eventsChanged }, "the bridge reloaded its configuration");
       if (!eventsChanged) return;
       // Answer the calls before the connection ends: the runtime takes a call that a lost connection ends as a success, whatever
       // the plugins would have answered.

@@ -53,7 +53,8 @@ export function addSimulateCommand(program: Command, io: CliIo, done: Done): voi
 }
 
 const about = `The runtime is embedded; its NRI socket and the plugins' processes are real.
-A row is a plugin's request and its outcome; the answer goes to the runtime.
+A row is a plugin's request and its outcome; "answer" is what the bridge
+tells the runtime.
 `;
 const shown = `
 Shown: requests as containerd 1.6 sent them, a plugin that changed a container,

@@ -37,8 +37,14 @@ const onFailure = mapping({
 });
 
 const limits = mapping({
-  stdoutBytes: means(numberBetween(1024, 1 << 30), "a plugin that prints more is ended"),
-  stderrLinesPerRun: means(numberBetween(0, 1_000_000), "lines of stderr that reach the log; the rest is counted"),
+  stdoutBytes: means(
+    numberBetween(1024, 1 << 30),
+    "a plugin that prints more bytes on stdout is killed, and has failed",
+  ),
+  stderrLinesPerRun: means(
+    numberBetween(0, 1_000_000),
+    "lines of stderr that reach the log; the bridge leaves out further ones",
+  ),
 });
 
 /**
@@ -53,7 +59,7 @@ const environment = mapping({
     z.union([z.literal("all"), z.array(variableName)]),
     "which of the bridge's own variables a plugin gets: `all`, or a list of names; never NRI_PLUGIN_*",
   ),
-  set: means(z.record(variableName, variableValue), "variables that a plugin gets besides"),
+  set: means(z.record(variableName, variableValue), "further variables that a plugin gets"),
 });
 
 /**
@@ -73,11 +79,11 @@ const results = mapping({
   annotate: means(z.boolean(), "copies a result's metadata to annotations `v01.<plugin>/<key>` of the container"),
   rename: means(
     z.record(z.string(), z.string()),
-    "metadata key to adjust key without prefix, for plugins that stay as they are",
+    "maps a metadata key of a result to an adjust key without its prefix, for plugins that stay as they are",
   ),
   keep: means(
     z.boolean(),
-    "answers the resources that a plugin set at a create to each later update, so that no other change undoes them, a wanted resize included",
+    "answers each later update with the resources that a plugin set at the create, so that no other change undoes them, not even a wanted resize",
   ),
 });
 
@@ -85,7 +91,7 @@ const results = mapping({
 const perPlugin = {
   phase: means(
     z.enum(["start", "create"]),
-    "when a container's create runs: `start`, with its process and cgroup there; `create`, before, so that results can change it",
+    "when a plugin runs for the create of a container: `start`, when its process and cgroup exist; `create`, before the container exists, so that results can change it",
   ),
   cgroup: means(
     z.enum(["auto", "host", "capture"]),
@@ -93,7 +99,7 @@ const perPlugin = {
   ),
   lostWrites: means(
     z.enum(["fail", "warn"]),
-    "what a write in a captured view costs that changes a value and that nothing can carry: `fail`, the plugin failed; `warn`, a line in the log, as for a sandbox's create and a delete",
+    "what follows when a plugin changes a file of a captured view, and neither NRI nor the container's cgroup can take the value: `fail`, the plugin failed; `warn`, a line in the log, as always for a sandbox's create and a delete",
   ),
   results: means(results, "how a result asks for changes of the container; see docs/RESULTS.md"),
   states: means(z.array(stateName).check(z.minLength(1)), "the states a plugin is run for; 1.6 never sent `update`"),
@@ -116,10 +122,13 @@ export const configSchema = z.strictObject({
   confFile: means(absolutePath, "the v0.1 configuration that lists the legacy plugins"),
   pluginDirs: means(z.array(absolutePath).check(z.minLength(1)), "where legacy plugins are looked for"),
   lookup: means(z.enum(["plugin-dirs-first", "path-first"]), "`path-first`: v0.1's order, PATH before pluginDirs"),
-  types: means(z.enum(["any", "plugin-dirs"]), "`plugin-dirs`: no PATH, and no slash in a plugin's type"),
+  types: means(
+    z.enum(["any", "plugin-dirs"]),
+    "`plugin-dirs`: plugins are looked for in pluginDirs alone, not in PATH, and a type is a name without a slash",
+  ),
   permissions: means(
     z.enum(["strict", "trust"]),
-    "`strict`: run only what root, or the bridge's user, alone can write; `trust`: do not look",
+    "`strict`: run only what root, or the bridge's user, alone can write; `trust`: no check",
   ),
   request: means(
     z.enum(["strict", "superset"]),
@@ -141,20 +150,20 @@ export const configSchema = z.strictObject({
   ),
   synchronize: means(
     z.enum(["adopt", "create", "ignore"]),
-    "what is running at the first contact: `adopt` counts it as created, `create` sends a create, `ignore` forgets it",
+    "pods and containers that ran before the bridge registered: `adopt` counts them as created, `create` runs their create, `ignore` forgets them",
   ),
   replyMarginMs: means(
     numberBetween(0, hourMs),
-    "the answer leaves this many ms before the call's deadline; at least 10 % of the call's time, at most a quarter",
+    "the bridge answers this many ms before the call's deadline; at least 10 % of the call's time, at most a quarter",
   ),
-  killAfterMs: means(numberBetween(0, hourMs), "between SIGTERM and SIGKILL of a plugin's process group"),
+  killAfterMs: means(numberBetween(0, hourMs), "milliseconds between SIGTERM and SIGKILL to a plugin's process group"),
   deleteTimeoutMs: means(
     numberBetween(1, hourMs),
-    "limit of a delete's plugins together in milliseconds; its call is answered in the runtime's time, and they run on",
+    "limit of a delete's plugins together in milliseconds; the bridge answers its call in the runtime's time, and they run on",
   ),
   sandboxes: means(
     z.enum(["auto", "always", "never"]),
-    "who serves pod sandboxes: `auto` leaves them to a containerd that runs v0.1 plugins for sandboxes itself (2.x) from the same conf.json",
+    "who runs plugins for pod sandboxes: `auto` leaves them to a containerd that runs v0.1 plugins for sandboxes itself (2.x) from the same conf.json",
   ),
   state: means(
     z.union([
@@ -170,7 +179,10 @@ export const configSchema = z.strictObject({
   ),
   log: means(
     mapping({
-      level: means(z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]), "the least level written"),
+      level: means(
+        z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
+        "the lowest level that is written",
+      ),
       format: means(z.enum(["json", "text"]), "`text`: for people, one line each"),
       output: means(
         textLike(/^(auto|stderr|\/.*)$/, "auto, stderr or an absolute path"),
@@ -200,7 +212,7 @@ export const configSchema = z.strictObject({
         ...perPlugin,
         async: means(
           z.boolean(),
-          "an observer: the event is answered at once; the plugin runs on, for timeoutMs or 10 s",
+          "`true` makes the plugin an observer: the bridge answers the event at once, and the plugin runs on, for timeoutMs or 10 s",
         ),
         startAhead: means(
           numberBetween(0, 16),
@@ -213,7 +225,7 @@ export const configSchema = z.strictObject({
               pauseMs: means(numberBetween(100, hourMs), "until it is tried again"),
             }),
           ),
-          "leave a plugin alone that keeps failing",
+          "for a plugin that keeps failing: after `failures` in a row, the bridge does not run it for `pauseMs`",
         ),
         events: means(
           z.partialRecord(extraEvents, z.string().check(z.minLength(1))),

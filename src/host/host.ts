@@ -69,8 +69,8 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
     *readBundles({ id, pid }, known = 0) {
       if (pid <= 0) return yield { found: false, reason: noProcess };
       const stat = known > 1 ? { parent: known } : readProcessStat(pid, procRoot);
-      if (typeof stat === "string") return yield { found: false, reason: `the stat of process ${pid} is ${stat}` };
-      const reason = `process ${pid} has no parent that keeps its bundle (not our pid namespace?)`;
+      if (typeof stat === "string") return yield { found: false, reason: `/proc/${pid}/stat is ${stat}` };
+      const reason = `process ${pid} has no parent that keeps its bundle (is the bridge outside of the runtime's pid namespace?)`;
       if (stat.parent <= 1) yield { found: false, reason };
       // The container's bundle is near its pod's bundle: first place containerd's layout, third place CRI-O's.
       const places = [`../${id}/config.json`, "config.json", `../../${id}/userdata/config.json`];
@@ -96,7 +96,7 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
       // The start time is read before the cgroup: if another process gets the pid in between, the identity is that of the ended
       // process, and not of the new one.
       const stat = readProcessStat(pid, procRoot);
-      if (typeof stat === "string") return { confirmed: false, reason: `process ${pid} does not exist here` };
+      if (typeof stat === "string") return { confirmed: false, reason: `process ${pid} is not visible to the bridge` };
       const { startTime, parent } = stat;
       // The parent's working directory comes first, because reading a link costs a third of reading a file. A shim works in the
       // pod's bundle, also for the pod's containers.
@@ -121,11 +121,14 @@ export function createNodeHost(procRoot = "/proc", watcher = createProcessWatche
     sharesPidNamespace(peer, named) {
       const runtimes = peer === undefined ? undefined : readLink(`${procRoot}/${peer}/ns/pid`);
       const isSeen = pidNamespace !== "" && runtimes !== undefined;
-      const unknown = "the runtime's process is not known, and no event named one";
+      const unknown = "it is not known which process is the runtime, and no event named a process";
       if (!isSeen && named <= 0) return { answer: "unknown", reason: unknown };
       const isOurs = isSeen ? pidNamespace === runtimes : readProcessStat(named, procRoot) !== "missing";
       const process = isSeen ? `the runtime's process ${peer}` : `process ${named}, which the runtime named,`;
-      return { answer: isOurs ? "yes" : "no", reason: `${process} is ${isOurs ? "" : "not "}in our pid namespace` };
+      return {
+        answer: isOurs ? "yes" : "no",
+        reason: `${process} is ${isOurs ? "" : "not "}in the bridge's pid namespace`,
+      };
     },
   };
 }

@@ -19,7 +19,7 @@ export interface Native {
 export function openNative(load: () => Koffi = loadKoffi): Native {
   // The constants and struct layouts in this file hold for these architectures only.
   if (process.platform !== "linux" || !["x64", "arm64", "riscv64"].includes(process.arch)) {
-    throw new Error(`not for ${process.platform} on ${process.arch}`);
+    throw new Error(`calls of libc are not possible on ${process.platform} ${process.arch}`);
   }
   const koffi = load();
   const libc = openLibc(koffi);

@@ -23,7 +23,7 @@ export async function findPeer(socketPath: string, procRoot = "/proc", withinMs 
   if (ours === undefined) return { found: false, reason: `there is no ${socketPath}` };
   const bound = listeningSockets(basename(socketPath), procRoot);
   if (bound.size === 0)
-    return { found: false, reason: "no socket of this name listens in a visible network namespace" };
+    return { found: false, reason: "no socket of this name listens in a network namespace that the bridge sees" };
   const until = Deadline.after(withinMs);
   const pids = listPids(procRoot);
   for (const inTurn of [true, false]) {
@@ -37,7 +37,7 @@ export async function findPeer(socketPath: string, procRoot = "/proc", withinMs 
       if (paths.some((path) => fileIdentity(`${procRoot}/${pid}/root${path}`) === ours)) return { found: true, pid };
     }
   }
-  return { found: false, reason: `no visible process listens on ${socketPath}` };
+  return { found: false, reason: `no process that the bridge sees listens on ${socketPath}` };
 }
 
 /** The listening sockets whose path has this file name: from the socket's inode to its path. */
@@ -93,21 +93,21 @@ const nativeConfFile = "/etc/nri/conf.json";
  * @param peer the runtime's pid; undefined when it is not known
  */
 export function sharesConfFile(peer: number | undefined, confFile: string, procRoot = "/proc"): Answer {
-  if (peer === undefined) return { answer: "unknown", reason: "the runtime's process is not known" };
+  if (peer === undefined) return { answer: "unknown", reason: "it is not known which process is the runtime" };
   const root = `${procRoot}/${peer}/root`;
   // If the root of the process cannot be read, the answer is unknown; a missing file below a readable root is an answer.
   if (fileIdentity(`${root}/.`) === undefined) {
-    return { answer: "unknown", reason: `cannot read the root directory of process ${peer}` };
+    return { answer: "unknown", reason: `the root directory of the runtime (process ${peer}) is not readable` };
   }
   const theirs = `${root}${nativeConfFile}`;
   // A rename between the two stats makes the same file look like two, so the comparison is repeated before a "no".
   if ([1, 2, 3].some(() => placeOf(confFile) === placeOf(theirs))) {
-    const reason = `${nativeConfFile} of process ${peer} is ${confFile}`;
-    return { answer: "yes", reason: fileIdentity(theirs) ? reason : `${reason}, which is not there yet` };
+    const reason = `the runtime (process ${peer}) reads the bridge's ${confFile} as its ${nativeConfFile}`;
+    return { answer: "yes", reason: fileIdentity(theirs) ? reason : `${reason}, and the file does not exist yet` };
   }
   const reason = fileIdentity(theirs)
-    ? `${nativeConfFile} of process ${peer} is another file than ${confFile}`
-    : `process ${peer} has no ${nativeConfFile}`;
+    ? `${nativeConfFile} of the runtime (process ${peer}) is another file than the bridge's ${confFile}`
+    : `the runtime (process ${peer}) has no ${nativeConfFile}`;
   return { answer: "no", reason };
 }
 

@@ -37,7 +37,8 @@ export function readRuntimeToml(
   if (runtime === "cri-o") {
     const directory = flagOf(args, "--config-dir", "-d") ?? variable("CONTAINER_CONFIG_DIR") ?? "/etc/crio/crio.conf.d";
     for (const file of files.walk(directory)) paths.add(file);
-    if (files.refusal(directory) === "EACCES") faults.push({ where: directory, text: "it cannot be read (EACCES)" });
+    if (files.refusal(directory) === "EACCES")
+      faults.push({ where: directory, text: "the directory cannot be read (EACCES)" });
   }
   for (const next of paths) {
     const refusal = files.refusal(next);
@@ -46,7 +47,7 @@ export function readRuntimeToml(
     if (refusal === "EISDIR" || (next === path && !files.mayExist(path))) continue;
     const text = files.readText(next);
     if (text === undefined) {
-      faults.push({ where: next, text: `it cannot be read (${refusal})` });
+      faults.push({ where: next, text: `the file cannot be read (${refusal})` });
       continue;
     }
     try {

@@ -191,11 +191,14 @@ export class JournalFile {
       const fields = { file, read: entries.length };
       if (file === aside) {
         this.takenOver = file;
-        log.warn(fields, "a journal that was moved aside is usable again: the bridge owes its deletes");
+        log.warn(
+          fields,
+          "the bridge can use this journal again, which it had kept aside: it delivers the deletes that the journal lists",
+        );
         return entries;
       }
       this.end = content.subarray(-1).toString() === "\n" ? "" : "\n";
-      if (isDamaged) log.warn(fields, "journal damaged: using the lines that can be read");
+      if (isDamaged) log.warn(fields, "the journal is damaged: the bridge uses the lines that it can read");
       return entries;
     } catch (error) {
       if (file !== aside) {
@@ -279,7 +282,7 @@ export class JournalFile {
   private fail(error: unknown): void {
     const text = errorText(error);
     if (this.healthy) {
-      const sentence = "cannot write the journal: the bridge goes on, and a crash would lose the deletes that it owes";
+      const sentence = "the bridge goes on without its journal: a crash would lose deletes that plugins have to get";
       this.options.log.error({ file: this.path, error: text }, sentence);
     }
     this.problem = text;

@@ -103,7 +103,7 @@ export function parseJournal(bytes: Uint8Array, key: JournalKey): Recovery {
  */
 function checkHeader(header: RecordText | undefined, key: JournalKey): void {
   const { type, version: stated = 0, runtime = "", socket = "" } = header ?? {};
-  if (type !== "header") throw new BridgeError("STATE", "the journal does not begin with its header");
+  if (type !== "header") throw new BridgeError("STATE", "the first valid line of the journal is not its header");
   if (stated !== version)
     throw new BridgeError("STATE", `the journal has version ${stated}, and this bridge reads version ${version}`);
   if (runtime !== key.runtime || socket !== key.socket) {

@@ -49,7 +49,7 @@ export class Processes {
       return claim;
     }
     const fields = { id: query.id, pid: query.pid, reason: claim.reason };
-    this.warnOnce(fields, "cannot verify that this process belongs to the pod; not watching it");
+    this.warnOnce(fields, "the bridge cannot verify whose process this is, and does not watch it for an early delete");
     return undefined;
   }
 

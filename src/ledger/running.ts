@@ -52,7 +52,7 @@ export class RunningPlugins {
     } catch (error) {
       this.options.log.debug(
         { path, error: errorText(error) },
-        "cannot write the list of running plugins: the bridge keeps the list in memory only",
+        "the bridge cannot write its list of running plugins, and keeps it in memory only",
       );
     }
   }
@@ -87,7 +87,7 @@ export class RunningPlugins {
     const text = attempt(() => readRegularFile(path).toString("latin1")) ?? "";
     for (const identity of text.split("\n").flatMap(parseIdentity)) {
       if (host.liveness(identity) !== "alive") continue;
-      log.warn({ process: identity.pid }, "killing a plugin process that an earlier bridge left running");
+      log.warn({ process: identity.pid }, "the bridge kills a plugin process that an earlier bridge left running");
       // The process may have ended since the check, so an error is ignored.
       attempt(() => end(identity.pid));
     }

@@ -48,7 +48,7 @@ export class EventDelivery {
       const event = decodeEvent(call.method, call.payload, this.sparing);
       if (event !== undefined) await handlers.handle?.(event, call);
     } catch (error) {
-      log.error({ method: call.method, error: errorText(error) }, "handling a call of the runtime failed");
+      log.error({ method: call.method, error: errorText(error) }, "the bridge could not handle a call of the runtime");
     }
   }
 
@@ -84,7 +84,7 @@ export class EventDelivery {
         runtime: `${name} ${version}`,
         ...refusedSandboxFault,
       },
-      "a pod sandbox's create failed, and this runtime starts the sandbox all the same: the bridge refuses its containers until the create succeeds",
+      "a pod sandbox's create failed, which the bridge must not tell this runtime: the sandbox starts, and the bridge refuses its containers until the create succeeds",
     );
   }
 

@@ -36,13 +36,13 @@ export function resolveIdentity({ name, index, environment, fileName }: Identity
     const { fits, rule, example, variable: variableName } = rules[what];
     const value = option || variable || own;
     if (!value) {
-      const text = `the plugin has no ${what}: give one (${rule}, such as ${example}), or name the executable NN-name`;
+      const text = `the bridge has no NRI plugin ${what}: give one (${rule}, such as ${example}), or name the executable NN-name`;
       throw new BridgeError("USAGE", text);
     }
     if (fits(value)) return value;
     const elsewhere = variable ? variableName : `the file name ${JSON.stringify(fileName)}`;
-    const source = option ? `the option for the plugin's ${what}` : elsewhere;
-    const text = `the plugin's ${what} ${JSON.stringify(value)} from ${source} is not valid: ${rule}`;
+    const source = option ? `the option for this ${what}` : elsewhere;
+    const text = `the bridge's NRI plugin ${what} ${JSON.stringify(value)} from ${source} is not valid: ${rule}`;
     throw new BridgeError("USAGE", text, { what, value });
   };
   return {

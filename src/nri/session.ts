@@ -105,14 +105,14 @@ export class Session {
       { [pluginService]: methods },
       {
         onInternalError: ({ method }, error) =>
-          options.log.error({ method, error: errorText(error) }, "handling a call of the runtime failed"),
+          options.log.error({ method, error: errorText(error) }, "the bridge could not handle a call of the runtime"),
         onRefused: (error) => this.afterRefusal(error),
       },
     );
     const client = new TtrpcClient(this.mux.open(ConnId.runtime));
     const { registrationTimeoutMs = defaultRegistrationTimeoutMs } = options;
     const deadline = Deadline.after(registrationTimeoutMs);
-    const text = `the runtime did not configure the plugin within ${registrationTimeoutMs} ms`;
+    const text = `the runtime did not configure the bridge within ${registrationTimeoutMs} ms`;
     const notConfigured = () => this.finish(this.endOf(new BridgeError("CALL_TIMEOUT", text)));
     this.cancelRegistrationAlarm = alarm(deadline, notConfigured);
     this.ended = new Promise((resolve) => {
@@ -174,7 +174,7 @@ export class Session {
       );
       const missing = wanted.filter((name) => (events & eventBit(name)) === 0);
       if (missing.length > 0) {
-        log.warn({ missing }, "the runtime does not know all events: no plugin runs for the missing events");
+        log.warn({ missing }, "the runtime does not have all events: no plugin runs for those in `missing`");
       }
       if (this.phase === "registering") this.phase = "synchronizing";
       this.expectSynchronize(runtime);
@@ -243,7 +243,7 @@ export class Session {
       this.phase = "ready";
       const late = deadline.expired;
       setImmediate(() => {
-        if (late) this.leaveUnsynchronized(new Error("the answer to Synchronize came too late"));
+        if (late) this.leaveUnsynchronized(new Error("the bridge answered Synchronize too late"));
         else this.tellSynchronized(runtime);
       });
       return synchronizeResponse.encode({ update: [...(update ?? [])], more: false });
@@ -259,7 +259,7 @@ export class Session {
     try {
       this.options.handlers.synchronized?.(runtime);
     } catch (thrown) {
-      this.options.log.error({ error: errorText(thrown) }, "handling a call of the runtime failed");
+      this.options.log.error({ error: errorText(thrown) }, "the bridge could not handle a call of the runtime");
     }
   }
 
@@ -272,7 +272,7 @@ export class Session {
     if (this.mux.closed) return;
     this.options.log.warn(
       { error: error.message },
-      "the synchronization with the runtime failed: closing the connection, on which no events would come",
+      "Synchronize failed: the bridge closes the connection, on which the runtime would send no events",
     );
     this.finish({ kind: "lost", phase: "synchronizing", error });
   }
@@ -294,7 +294,7 @@ export class Session {
 
   private configuredRuntime(): RuntimeInfo {
     if (this.runtime !== undefined) return this.runtime;
-    throw new StatusError(Code.FailedPrecondition, "the plugin has not been configured");
+    throw new StatusError(Code.FailedPrecondition, "the runtime has not configured the bridge yet");
   }
 
   private finish(end: SessionEnd): void {

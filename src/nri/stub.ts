@@ -107,7 +107,7 @@ export class PluginStub {
       const { end, served } = await this.runOnce();
       if (this.reregistering && !this.abort.signal.aborted) {
         this.reregistering = false;
-        log.info({}, "registering with the runtime again");
+        log.info({}, "the bridge registers with the runtime again, to get other events");
         continue;
       }
       // After these ends a new connection would end in the same way.
@@ -119,7 +119,7 @@ export class PluginStub {
       const why = absent ? end.error.message : "";
       const { kind, error, ...rest } = { error: undefined, ...end };
       const fields = { end: kind, ...rest, error: error?.message, delayMs };
-      log[absent && why === said ? "debug" : "warn"](fields, "no connection to the runtime, trying again later");
+      log[absent && why === said ? "debug" : "warn"](fields, "not connected to the runtime: the bridge tries again");
       said = why;
       // A new socket ends the wait: the pods of the new runtime need their plugins, however the old connection ended.
       await this.wait(delayMs, () => stampOf(path) !== stamp);

@@ -133,7 +133,7 @@ const keepRefusedSandboxes = [
 
 /** The fault of `keepRefusedSandboxes` and its remedy, in words for the log and for the verb `doctor`. */
 export const refusedSandboxFault = {
-  fault: "containerd issue 13609: after a pod's sandbox was refused twice, this containerd does not start again",
+  fault: "containerd issue 13609: once a pod's sandbox was refused twice, this containerd fails at its next restart",
   remedy: "upgrade to containerd 2.2.6 or 2.3.3, or later",
 } as const;
 

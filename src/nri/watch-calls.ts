@@ -58,7 +58,7 @@ export function watchHandlers(inner: PluginHandlers, watchers: readonly CallWatc
       try {
         telling(watcher);
       } catch (error) {
-        log.error({ error: errorText(error) }, "an internal observer of calls failed");
+        log.error({ error: errorText(error) }, "metrics, status or recording missed a call, which is not affected");
       }
     }
   };

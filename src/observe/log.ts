@@ -122,7 +122,7 @@ export function createNodeLog(environment: Environment, open = openLogDestinatio
       closeOld();
       for (const [level, fields, sentence] of early.splice(0)) current[level](fields, sentence);
       if (fault !== undefined)
-        current.error({ output: settings.output, error: fault }, "cannot write the log to this output");
+        current.error({ output: settings.output, error: fault }, "the bridge cannot log to this output, and uses auto");
     },
   };
 }

@@ -171,13 +171,13 @@ export class Metrics {
     try {
       this.server = await this.serve(text);
       this.told = false;
-      log.info({ address: text }, "serving metrics");
+      log.info({ address: text }, "the bridge serves metrics");
     } catch (error) {
       this.retry = setTimeout(() => void this.listen(text), retryMs).unref();
       if (this.told) return;
       this.told = true;
       const fields = { address: text, error: errorText(error), againEachMs: retryMs };
-      log.error(fields, "cannot serve metrics: the bridge goes on without metrics, and tries again");
+      log.error(fields, "the bridge cannot serve metrics: it goes on without them, and tries again");
     }
   }
 

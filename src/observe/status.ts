@@ -102,7 +102,7 @@ export function keepStatus({ directory, look, log }: StatusOptions) {
       await rename(`${path}.new`, path);
     } catch (error) {
       written = "";
-      warn({ error: errorText(error) }, "cannot write the status file: doctor knows less about this bridge");
+      warn({ error: errorText(error) }, "cannot write the bridge's status file: doctor knows less about it");
     }
   };
   const turn = () => {

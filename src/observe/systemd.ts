@@ -56,7 +56,7 @@ export function startAnnouncer(options: AnnouncerOptions) {
     const condition = look();
     ready ||= condition.ready || now - startedAt >= readyAtLatestMs;
     const state = ending ? ["STOPPING=1"] : ready ? ["READY=1"] : [];
-    const assignments = [...state, `STATUS=${statusLine(ending ? "finishing what runs" : condition.text)}`];
+    const assignments = [...state, `STATUS=${statusLine(ending ? "waiting for plugins" : condition.text)}`];
     const wanted = assignments.join();
     if (wanted === told && now - beatAt < beatEachMs) return;
     sending = true;
@@ -65,7 +65,7 @@ export function startAnnouncer(options: AnnouncerOptions) {
       told = wanted;
       beatAt = now;
     } catch (error) {
-      warn({ error: errorText(error) }, "cannot notify the service manager");
+      warn({ error: errorText(error) }, "systemd gets no status: with WatchdogSec it may restart the bridge");
       // Send it again later: without READY=1 the service manager would kill the bridge at the end of its start timeout.
       notBefore = clock() + Math.min(againMs, beatEachMs);
     }

@@ -168,7 +168,7 @@ async function tryPlugin(invocation: Invocation, context: InvokeContext): Promis
   if (!lookup.ok) return notInvoked(invocation, lookup.reason, lookup.error, { hint: lookup.hint });
   const { path } = lookup;
   if (time.terminateAt.expired) {
-    const error = "not run: no time was left of the call's deadline";
+    const error = "not run: no time was left before the call's deadline";
     return notInvoked(invocation, "skipped", error, { path, hint: time.remedy });
   }
   const stderr: string[] = [];
@@ -274,7 +274,7 @@ function judge(invocation: Invocation, found: string, run: RunResult): Judgement
   const { time, policy, plugin } = invocation;
   if (run.startError !== undefined) {
     const { code, detail, refusal } = run.startError;
-    if (refusal !== undefined) return failed("refused", `refused to run ${refusal}`, null);
+    if (refusal !== undefined) return failed("refused", `the bridge refuses to run ${refusal}`, null);
     // `detail` is the bridge's reason for not trying to start the process, so it says nothing about the file.
     if (detail !== undefined) return failed("skipped", `not run: ${detail}`, null);
     const path = plugin.includes("/") ? plugin : found;

@@ -45,7 +45,7 @@ export function findPlugin(type: string, options: LookupOptions): Lookup {
     const path = join(directory, type);
     const found = statExecutable(path, options);
     if (typeof found === "object") return foundIn(order.slice(index + 1), type, path, found, options);
-    if (found === "EACCES") hint ??= `${path} is not an executable file (a directory, or no execute bit)`;
+    if (found === "EACCES") hint ??= `${path} is a directory, or a file without an execute bit`;
   }
   const where = options.types === "any" ? "$PATH" : options.pluginDirs.join(":");
   return { ...notFound(`exec: ${quoteText(type)}: executable file not found in ${where}`), hint };

@@ -43,13 +43,13 @@ class Interpreters {
     if (fault !== null || !(isEnv(interpreter) || isEnv(next.at))) return fault;
     const command = envCommand(line.argument);
     if (command === undefined) {
-      return `${path}: it gives env "${line.argument}", which is not followed; name the interpreter by its path`;
+      return `${path}: its first line gives env "${line.argument}", which the bridge cannot follow; name the interpreter by its path`;
     }
     return command === "" ? null : this.foundFault(command);
   }
 
   private foundFault(command: string): string | null {
-    if (++this.found > maxFound) return `${command}: env finds one script after the other`;
+    if (++this.found > maxFound) return `${command}: env leads to more than ${maxFound} scripts, one after the other`;
     const places = command.includes("/") ? [join("/", command)] : [];
     for (const entry of places.length > 0 ? [] : this.searchPath.split(":")) {
       const directory = isAbsolute(entry) ? entry : join("/", entry);

@@ -182,7 +182,7 @@ class Pool {
     this.starting--;
     const { path, argv0 } = this.command;
     if ("code" in process) {
-      this.log.debug({ plugin: argv0, path, ...process }, "could not start a plugin ahead of its request");
+      this.log.debug({ plugin: argv0, path, ...process }, "the bridge could not start a plugin ahead (startAhead)");
       return;
     }
     // The bridge knows which file the process executes only when the file was the same before and after the start.
@@ -198,7 +198,7 @@ class Pool {
     clearTimeout(timer);
     this.waiting.delete(process);
     if (why === null || this.closed) return;
-    this.log.warn({ plugin: argv0, path, why }, "cannot start a plugin ahead of its request");
+    this.log.warn({ plugin: argv0, path, why }, "the bridge no longer starts this plugin ahead (startAhead)");
     await this.close();
   }
 }

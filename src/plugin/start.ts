@@ -117,7 +117,7 @@ export function notStarted(startError: StartFault): RunResult {
   };
 }
 
-const closedError: StartFault = { code: "EPIPE", detail: "the spawner is closed" };
+const closedError: StartFault = { code: "EPIPE", detail: "the bridge is stopping" };
 
 export interface StarterOptions {
   readonly log?: Log;
@@ -139,7 +139,7 @@ export function createStarter(log: Log, options: StarterOptions = {}, open: () =
     spawner = createPortableSpawner();
     const reason = errorText(thrown).split("\n", 1)[0];
     const cost = "starts are slower, and plugins cannot open /dev/stdin, /dev/stdout and /dev/stderr";
-    log.warn({ reason }, `the bridge starts plugins in the portable way: ${cost}`);
+    log.warn({ reason }, `the bridge starts plugins through Node and not through libc: ${cost}`);
   }
   return new ProcessStarter(spawner, { ...options, log });
 }
@@ -168,7 +168,7 @@ export class ProcessStarter implements Starter<WaitingProcess> {
   ) {
     const warn = sayOnce((fields, sentence) => (options.log ?? silentLog).warn(fields, sentence));
     this.lingering = new Lingering((fields) =>
-      warn(fields, "too many plugins left processes that hold their output: the bridge no longer reads the oldest"),
+      warn(fields, "too many plugins left processes that hold stdout or stderr: the bridge stops reading the oldest"),
     );
   }
 
@@ -270,7 +270,7 @@ export class WaitingProcess implements Started {
       this.process.keepAlive(true);
       return this.use(options);
     }
-    void this.end("the plugin does not read its stdin");
+    void this.end("the plugin closed its stdin before it got a request");
     return null;
   }
 

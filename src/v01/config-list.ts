@@ -27,15 +27,15 @@ const configList = struct("v1.ConfigList", {
 
 /** Plain explanations of Go's syntax errors in a hand-written file; the first pattern that matches counts. */
 const meanings = [
-  [/'ï' looking for beginning of value$/, "it begins with a byte order mark (EF BB BF), which editors do not show"],
-  [/'[ÿþ]' looking for beginning of value$/, "it is UTF-16, and JSON is UTF-8"],
-  [/'\]' looking for beginning of value$|'}' looking for beginning of object/, "the comma before it is one too many"],
+  [/'ï' looking for beginning of value$/, "the file begins with a byte order mark (EF BB BF), which editors hide"],
+  [/'[ÿþ]' looking for beginning of value$/, "the file is UTF-16, and JSON is UTF-8"],
+  [/'\]' looking for beginning of value$|'}' looking for beginning of object/, "a comma too many stands before this"],
   [/'\/' looking for beginning of /, "JSON has no comments"],
   [/'(\\'|â)' looking for beginning of |object key string$/, "keys and texts stand in double quotes"],
-  [/ looking for beginning of value$/, "a value is expected there"],
-  [/ after (object key:value pair|array element)$/, "a comma is missing before it"],
-  [/ after object key$/, "a colon is missing before it"],
-  [/^(unexpected )?EOF$/, "it ends before its last brace"],
+  [/ looking for beginning of value$/, "a value is expected at this place"],
+  [/ after (object key:value pair|array element)$/, "a comma is missing before this place"],
+  [/ after object key$/, "a colon is missing before this place"],
+  [/^(unexpected )?EOF$/, "the file ends before its last brace"],
 ] as const;
 
 const wanted = { string: "text in quotes", "[]*v1.Plugin": "list", "v1.Plugin": "object", "v1.ConfigList": "object" };

@@ -107,7 +107,7 @@ describe("a wrong value", () => {
     const metadata = Object.fromEntries(Array.from({ length: 7 }, (_, at) => [`adjust.x${at}`, `v${at}`]));
     const error = errorOf({ metadata });
     expect(error.match(/adjust\.x/g)).toHaveLength(5);
-    expect(error).toMatch(/; the rest was not read$/);
+    expect(error).toMatch(/; the bridge did not read the rest$/);
   });
 
   it("is shown cut when it is long, and quoted", () => {

@@ -161,7 +161,7 @@ describe("a field that only NRI's messages have", () => {
     for (const phase of ["create", "update"] as const) {
       const change = changeOf({ evict }, contextOf({ phase, nriVersion: "0.13.0" }));
       expect(change.evict).toEqual(evict);
-      expect(change.notes).toEqual([{ level: "warn", text: expect.stringContaining("it is sent") }]);
+      expect(change.notes).toEqual([{ level: "warn", text: expect.stringContaining("the bridge sends it, as") }]);
     }
   });
 

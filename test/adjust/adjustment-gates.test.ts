@@ -19,7 +19,7 @@ const remedies: readonly [AdjustmentContext["phase"], key: string, says: string]
   ["start", `update.${otherId}.cpu.shares`, "the answer to a start holds no updates; set `phase: create`"],
   ["create", "memory.swap", "where NRI's OCI generator drops it in silence (0.2 to 0.12); set `phase: start`"],
   ["update", "annotation.a", "takes effect in phase create, not in update; ask for it when the container is created"],
-  ["update", `update.${ownId}.cpu.shares`, "this is the container that is updated itself; use the key without"],
+  ["update", `update.${ownId}.cpu.shares`, "this update is of that container itself; use the key without"],
 ];
 
 describe("the phase", () => {
@@ -29,7 +29,7 @@ describe("the phase", () => {
 
   it.each([
     ["annotation.a", "takes effect in phase create, not in delete"],
-    [`update.${ownId}.cpu.shares`, "this is the container that stops"],
+    [`update.${ownId}.cpu.shares`, "this container is stopping"],
   ])("delete: adjust.%s is a warning, one of twenty, and the rest counts", (key, says) => {
     const many = Object.fromEntries(Array.from({ length: 29 }, (_, n) => [`adjust.annotation.a${n}`, "x"]));
     const metadata = { [`adjust.${key}`]: "5", [`adjust.update.${otherId}.cpu.shares`]: "7", ...many };

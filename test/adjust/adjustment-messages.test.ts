@@ -48,7 +48,10 @@ const wrong: readonly [answer: Answer, says: string | readonly string[], context
     'devices[0].major "1.5": expected an integer',
   ],
   [{ adjust: { linux: { devices: [{ path: "-/dev/x" }] } } }, "take the device out of the pod"],
-  [{ adjust: { linux: { oomScoreAdj: { values: 5 } } } }, 'adjust.linux.oomScoreAdj.values "5": expected value alone'],
+  [
+    { adjust: { linux: { oomScoreAdj: { values: 5 } } } },
+    'adjust.linux.oomScoreAdj.values "5": expected no other key than value',
+  ],
   [
     { adjust: { linux: { ioPriority: { class: "RT" } } } },
     ["adjust.linux.ioPriority.class", "expected one of IOPRIO_CLASS_NONE", "; "],
@@ -96,7 +99,7 @@ const wrong: readonly [answer: Answer, says: string | readonly string[], context
     "the answer to the runtime has room for 3145728 more",
   ],
   [{ adjust: { env: many.map((at) => ({ key: `K${at % 3000}`, value: "" })) } }, "each key once"],
-  [{ adjust: { mounts: many.map(() => 5) } }, ["adjust.mounts[4]", "the rest was not read"]],
+  [{ adjust: { mounts: many.map(() => 5) } }, ["adjust.mounts[4]", "the bridge did not read the rest"]],
 ];
 
 /** How long a look at each of 4 MiB of bytes takes: 3 to 4 ms on the machine of docs/benchmark.md. */

@@ -103,7 +103,7 @@ describe("a container's cgroup on v2", () => {
       { hugepageLimits: [{ pageSize: "64KB", limit: 1n }] },
       "hugepageLimits.64KB: the machine has no pages of this size",
     ],
-    [{ unified: { "../x": "1" } }, "unified.../x: is for cgroup v2, which has no such file here"],
+    [{ unified: { "../x": "1" } }, "unified.../x: is a cgroup v2 file that this node does not have"],
   ])("refuses %o whole", (changes, error) => {
     expect(apply({ ...changes, pids: { limit: 5n } })).toEqual([error]);
     expect(file("pids.max")).toBe("max\n");

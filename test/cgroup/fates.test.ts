@@ -67,15 +67,15 @@ describe("a write to", () => {
   });
 
   it.each([
-    ["net_cls.classid", "create", 1, "NRI does not carry it: set `phase: start`, where it is written"],
-    ["net_cls.classid", "create", 2, "neither NRI nor this cgroup has such a setting: leave it out"],
-    ["memory.soft_limit_in_bytes", "create", 2, "NRI does not carry it: set `phase: start`"],
-    ["memory.swappiness", "create", 2, "neither NRI nor this cgroup has such a setting: leave it out"],
-    ["blkio.weight", "create", 1, "NRI does not carry it: set `phase: start`"],
-    ["devices.allow", "start", 2, "it cannot be changed in phase start: set `phase: create`"],
-    ["pids.max", "update", 2, "it cannot be changed in phase update: leave it out"],
-    ["cpu.shares", "delete", 2, "the container ends: write it at the create"],
-    ["cgroup.procs", "create", 2, "processes are the runtime's: leave it out, or set `cgroup: host`"],
+    ["net_cls.classid", "create", 1, "NRI does not pass this on: set `phase: start`, where the bridge writes"],
+    ["net_cls.classid", "create", 2, "neither NRI nor the cgroup takes this setting: leave it out"],
+    ["memory.soft_limit_in_bytes", "create", 2, "NRI does not pass this on: set `phase: start`"],
+    ["memory.swappiness", "create", 2, "neither NRI nor the cgroup takes this setting: leave it out"],
+    ["blkio.weight", "create", 1, "NRI does not pass this on: set `phase: start`"],
+    ["devices.allow", "start", 2, "this cannot be changed in phase start: set `phase: create`"],
+    ["pids.max", "update", 2, "this cannot be changed in phase update: leave it out"],
+    ["cpu.shares", "delete", 2, "the container is ending: write the value at the create"],
+    ["cgroup.procs", "create", 2, "only the runtime writes this file: leave it out, or set `cgroup: host`"],
   ] as const)("%s in phase %s on v%i says: %s", (name, phase, version, text) => {
     expect(fateIn(name, { phase, version }, false)).toEqual({ lost: expect.stringContaining(text) });
   });

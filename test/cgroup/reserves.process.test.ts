@@ -69,7 +69,7 @@ describe.skipIf(!(await checkPrivilege()).ok)("views in reserve", () => {
     reserves.leave(await reserves.take());
     await reserves.close();
     expect(keepers()).toEqual([open.pid]);
-    await expect(reserves.take()).rejects.toThrow("captured cgroup views are closed");
+    await expect(reserves.take()).rejects.toThrow("makes no captured cgroup views");
     reserves.leave(open);
     expect(await until(() => !isAlive(open.pid))).toBe(true);
   });

@@ -172,10 +172,10 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
       `the plugin's write to ${cgroup}/cpu.shares has no effect: "many" is not an unsigned number`,
     ]);
     expect(changes.lost.map((text) => text.replace(`${path}/`, " "))).toEqual([
-      expect.stringMatching(/ memory.oom_control has no effect: "1": neither NRI nor this cgroup has such/),
-      expect.stringMatching(/ freezer.state has no effect: "FROZEN": neither NRI nor this cgroup has such/),
+      expect.stringMatching(/ memory.oom_control has no effect: "1": neither NRI nor the cgroup takes this/),
+      expect.stringMatching(/ freezer.state has no effect: "FROZEN": neither NRI nor the cgroup takes this/),
       expect.stringMatching(
-        /pod1\/cpu.shares has no effect: the plugin made this path and 1 more; only the container's own/,
+        /pod1\/cpu.shares has no effect: the plugin made this path and 1 more; the bridge captures only/,
       ),
     ]);
   });
@@ -187,7 +187,7 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
     );
     expect(changes.resources).toEqual({});
     expect(changes.lost).toEqual([
-      expect.stringMatching(/cpuset has no effect: a file above the container's was written/),
+      expect.stringMatching(/cpuset has no effect: the plugin wrote or removed a file above the container's cgroup/),
     ]);
   });
 
@@ -292,7 +292,7 @@ over("/sys/fs/cgroup/memory${path}/memory.limit_in_bytes", b"1048576")
     expect([...changes.errors, ...changes.lost]).toEqual([
       expect.stringMatching(/abc has no effect: the plugin removed this file/),
       expect.stringMatching(
-        /old has no effect: the plugin made this path; only the container's own files are captured/,
+        /old has no effect: the plugin made this path; the bridge captures only the container's own cgroup files/,
       ),
     ]);
   });

@@ -28,7 +28,7 @@ describe("exec", () => {
     writeFileSync(join(folder, "events.jsonl"), JSON.stringify({ ...JSON.parse(first), timeoutNano: "1" }));
     const { code, stderr } = await exec("recorder3", `${folder}:1`, "--conf", join(chained, "conf.json"));
     expect(stderr).toBe(
-      "nri-v01-bridge: the bridge did not answer RunPodSandbox within 0 ms, and a runtime would have dropped it: this machine is too slow or too busy\n",
+      "nri-v01-bridge: the bridge did not answer RunPodSandbox within 0 ms, and a runtime would have closed the connection: this machine is too slow or too busy\n",
     );
     expect(code).toBe(1);
   });
@@ -61,7 +61,7 @@ describe("exec", () => {
     chmodSync(folder, 0o777);
     expect(await exec(relative("", join(folder, "mine")), `${chained}:1`)).toMatchObject({ code: 0 });
     const strict = await exec(join(folder, "mine"), `${chained}:1`, "--permissions", "strict");
-    expect([strict.code, strict.stdout]).toEqual([1, expect.stringContaining("refused to run")]);
+    expect([strict.code, strict.stdout]).toEqual([1, expect.stringContaining("refuses to run")]);
   });
 
   it("asks which event when there are several, and says where the plugin is not run for it", async () => {
@@ -84,7 +84,7 @@ describe("exec", () => {
   it("gives a plugin that conf.json does not list no conf, and says so", async () => {
     plugin("mine", "echo '{}'");
     const { code, stderr } = await exec("mine", `${chained}:1`);
-    expect(stderr).toContain("the conf.json of chained does not list mine: it gets no conf");
+    expect(stderr).toContain("conf.json of chained does not list mine: the plugin runs without conf");
     expect(code).toBe(0);
     expect(requests()[0]).not.toHaveProperty("conf");
   });

@@ -113,7 +113,7 @@ describe("explain, for people", () => {
   it("refuses a case whose calls are no events", async () => {
     writeFileSync(join(folder, "events.jsonl"), '{"method":"Configure","timeoutNano":"2000000000","payloadBase64":""}');
     const none = await runCommandLine(["explain", folder]);
-    expect(none.stderr).toContain("no event of this case runs a v0.1 plugin");
+    expect(none.stderr).toContain("no event of a pod or container, so no plugin runs");
     expect(none.code).toBe(2);
   });
 });

@@ -76,7 +76,7 @@ describe("run, connected to a runtime's socket", () => {
 
   it("waits for a runtime that is not there yet", async () => {
     const patient = start();
-    await patient.stderrMatches(/trying again later/);
+    await patient.stderrMatches(/the bridge tries again/);
     patient.child.kill("SIGTERM");
     expect((await patient.ended).code).toBe(0);
   });
@@ -94,7 +94,9 @@ describe("run's status.json", () => {
       ...{ pid: running.child.pid, mode: "external", plugin: "10-v01-bridge", socket: socketPath },
       ...{ runtime: null, registered: null, lastEvent: null, end: null },
       configuration: { file: config, digest: digestOf({ timeoutMs: 500 }) },
-      lastFailure: { text: expect.stringMatching(/^no connection to the runtime, trying again later: .*ENOENT/) },
+      lastFailure: {
+        text: expect.stringMatching(/^not connected to the runtime: the bridge tries again: .*ENOENT/),
+      },
     });
     expect(statSync(path()).mode & 0o777).toBe(0o600);
     const plugin = await (await listen()).accept(Deadline.after(10_000));
@@ -117,7 +119,7 @@ describe("run's status.json", () => {
     const runtime = await listen();
     const killed = start();
     await runtime.accept(Deadline.after(10_000));
-    await killed.stderrMatches(/cannot write the status file/);
+    await killed.stderrMatches(/cannot write the bridge's status file/);
     killed.child.kill("SIGKILL");
     await killed.ended;
     rmdirSync(`${path()}.new`);
@@ -145,7 +147,7 @@ describe("run, on signals", () => {
     const { config, running, plugin } = await withConfig("");
     writeFileSync(config, "timeoutMs: 500\n");
     running.child.kill("SIGHUP");
-    await running.stderrMatches(/reloaded the configuration/);
+    await running.stderrMatches(/reloaded its configuration/);
     expect(plugin.closed).toBe(false);
   });
 
@@ -258,7 +260,7 @@ describe("run, launched by the runtime", () => {
     plugin.close();
     await ended;
     expect(log()).toContain(`"output":"${own}"`);
-    expect(log()).not.toContain("chain ran");
-    expect(readFileSync(own, "utf8")).toMatch(/^\S+ INFO +chain ran /m);
+    expect(log()).not.toContain("the plugins of an event ran");
+    expect(readFileSync(own, "utf8")).toMatch(/^\S+ INFO +the plugins of an event ran /m);
   });
 });

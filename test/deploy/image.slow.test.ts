@@ -163,8 +163,8 @@ describe.skipIf(skipped !== "")(`the image's root, with the DaemonSet's capabili
       expect(readFileSync(join(image, "tmp/look"), "utf8")).toMatch(/^CapEff:\s+00000000002c0026$/m);
       // A captured view says that the cgroups are version 1.
       expect(readFileSync(join(image, "tmp/captured"), "utf8")).toMatch(/ - cgroup /);
-      expect(text).toContain('"stopped"');
-      expect(text).not.toContain("portable way");
+      expect(text).toContain('"nri-v01-bridge stopped"');
+      expect(text).not.toContain("not through libc");
     } finally {
       runtime.close();
     }

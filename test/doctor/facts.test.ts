@@ -263,7 +263,12 @@ describe("the configuration file of a node's bridge", () => {
   it("is that of --config, else of the bridge that runs, else of one that is launched, else of the shipped unit", async () => {
     expect(await find()).toBeUndefined();
     node.write(unit, "");
-    expect(await find()).toEqual({ file: unit, from: "usual", origin: "the usual place", root: node.root });
+    expect(await find()).toEqual({
+      file: unit,
+      from: "usual",
+      origin: "the file of the systemd unit",
+      root: node.root,
+    });
     node.write(launched, "", 0o755);
     expect(await find()).toBeUndefined();
     node.write(conf, "");

@@ -232,8 +232,8 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     // 1.7 takes a file without a version for one of version 1.
     toml(`${nriHeader}\n  disable = false\n`, on, {
       where: `${configToml}:2`,
-      says: `NRI's settings under ${nriHeader} have disable: containerd 1.7.24 reads them under [plugins.nri]`,
-      fixSays: `in ${configToml}:2 move disable to [plugins.nri]; where all names in the file are long, version = 2`,
+      says: `${nriHeader} has disable, and containerd 1.7.24 reads NRI's keys under [plugins.nri]`,
+      fixSays: `in ${configToml}:2 move disable to [plugins.nri]; or write version = 2 as the first line`,
     }),
     // compat: measured: with version = 2 over it 1.7.24 does not start ("invalid plugin key URI \"cri\"").
     toml(
@@ -243,14 +243,14 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     ),
     toml(nriToml("disabled = false"), on, {
       where: `${configToml}:3`,
-      says: "have disabled: no such key",
-      fixSays: `in ${configToml}:3 write disable for disabled; then systemctl restart containerd`,
+      says: "has disabled, and NRI has no such key",
+      fixSays: `in ${configToml}:3 write disable instead of disabled; then systemctl restart containerd`,
     }),
     toml(nriToml("disable = false", 'plugin_request_timeouts = "5s"'), on, { where: `${configToml}:4` }),
     // Without quotes it is a table in a table; with another kind of plugin it is no plugin at all.
     ...["[plugins.io.containerd.nri.v1.nri]", '[plugins."io.containerd.grpc.v1.nri"]', "[nri]"].map((header) =>
       toml(`${on}${header}\n  disable = false\n  plugin_request_timeout = "5s"\n`, on, {
-        says: `NRI's settings under ${header} have disable, plugin_request_timeout: containerd 1.7.24 reads them under`,
+        says: `${header} has disable, plugin_request_timeout, and containerd 1.7.24 reads NRI's keys under`,
         fixSays: `move disable, plugin_request_timeout to ${nriHeader}`,
       }),
     ),
@@ -265,7 +265,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) => runCrio(node, "1.29.1").write("/etc/crio/crio.conf", "[crio]\nenable_nri = true\n"),
       options: ignoring,
       mend: (node) => node.write("/etc/crio/crio.conf", "[crio.nri]\nenable_nri = true\n"),
-      says: "cri-o 1.29.1 reads them under [crio.nri]",
+      says: "cri-o 1.29.1 reads NRI's keys under [crio.nri]",
     },
   ],
   "nri-disabled": [
@@ -294,7 +294,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       "rke2",
       "rke2-server",
       "version = 2\n",
-      `config.toml.tmpl, below {{ template "base" . }} where that is a new file, set disable = false under ${nriHeader}`,
+      `config.toml.tmpl, below the line {{ template "base" . }} if you make the file, set disable = false under ${nriHeader}`,
     ),
     {
       // compat: 1.7 takes the section of the last file whole: the switch of the first is gone.
@@ -332,7 +332,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
           .write(configToml, `# generated\ndisabled_plugins = ["cri"]\n${importing}`)
           .write(dropIn, 'disabled_plugins = ["cri"]\n'),
       mend: (node) => node.write(configToml, importing).write(dropIn, ""),
-      fixSays: `in ${configToml}:2 and ${dropIn}:1 take "cri" out of disabled_plugins (this file says that it is generated`,
+      fixSays: `in ${configToml}:2 and ${dropIn}:1 take "cri" out of disabled_plugins (a comment there says that the file is generated`,
     },
     off(
       `disabled_plugins = ['aufs',\n  'cri', "io.containerd.grpc.v1.cri"]\n${on}`,
@@ -668,7 +668,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
   "bridge-settings-unused": [
     settings("plugins: {lables: {timeoutMs: 10}}\n", "plugins: {labels: {timeoutMs: 10}}\n", {
       says: "has settings for lables",
-      fixSays: "write labels for lables under plugins, if that is meant",
+      fixSays: "write labels instead of lables under plugins, if labels is meant",
     }),
   ],
   "conf-empty": [
@@ -687,12 +687,12 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     }),
     conf(`\ufeff${listed("labels")}`, {
       where: `${confJson}:1:1`,
-      says: "it begins with a byte order mark (EF BB BF), which editors do not show (containerd 1.6: invalid character 'ï'",
+      says: "the file begins with a byte order mark (EF BB BF), which editors hide (containerd 1.6: invalid character 'ï'",
       fixSays: "save /etc/nri/conf.json as UTF-8 without a byte order mark",
     }),
     empty(" \n", {
-      says: "it is empty",
-      fixSays: 'until then {"version": "0.1", "plugins": []} in /etc/nri/conf.json lets pods start without any',
+      says: "which is empty",
+      fixSays: 'until then {"version": "0.1", "plugins": []} in /etc/nri/conf.json lets pods start without plugins',
     }),
     {
       make: (node) => node.remove(confJson).write(`${confJson}/.keep`, ""),
@@ -718,7 +718,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     conf('{"version": "0.1", "plugin": [], "plugins": [{"type": "labels"}]}', {
       says: 'a key "plugin"',
       where: `${confJson}:1:20`,
-      fixSays: `remove it at ${confJson}:1:20; if "plugins" was meant, what it says belongs there`,
+      fixSays: `at ${confJson}:1:20 write "plugins" instead of "plugin", if that is meant; else remove "plugin"`,
     }),
     conf('{"Plugins": [\n  {"Type": "labels" ,\n   "config": {}}]}', {
       says: 'a key "plugins[0].config"',
@@ -743,7 +743,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) => node.write(confJson, listed(tool)).remove(labels).link(tool, "gone"),
       mend: (node) => node.write("/opt/tools/gone", script, 0o755),
       where: tool,
-      says: "is a link to gone, which is not there",
+      says: "is a link to gone, which does not exist",
     },
     { make: (node) => node.chmod(labels, 0o644), mend: "its fix", where: labels },
   ],
@@ -774,13 +774,15 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
   "plugin-needs": [
     program('#!/bin/sh\r\necho "{}"\r\n', {
       where: labels,
-      says: 'needs "/bin/sh\\r", which is not there',
+      says: 'needs "/bin/sh\\r", which is missing or not executable',
       fixSays: `write ${labels} with line ends of \\n only`,
     }),
-    program("#!/usr/bin/python2\n", { says: 'needs "/usr/bin/python2", which is not there' }),
+    program("#!/usr/bin/python2\n", { says: 'needs "/usr/bin/python2", which is missing or not executable' }),
     program("#!/usr/bin/env -S X=1 python3 -u\n", { says: 'needs "python3", which is not on its PATH' }),
     {
-      ...program(elf(62, "/lib/ld-musl-x86_64.so.1"), { says: 'needs "/lib/ld-musl-x86_64.so.1", which is not there' }),
+      ...program(elf(62, "/lib/ld-musl-x86_64.so.1"), {
+        says: 'needs "/lib/ld-musl-x86_64.so.1", which is missing or not executable',
+      }),
       mend: (node) => node.write("/lib/ld-musl-x86_64.so.1", ""),
     },
   ],
@@ -818,7 +820,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) =>
         node.program("/usr/bin/env", "").program("/usr/bin/tool", "").write(labels, "#!/usr/bin/env -i tool\n", 0o755),
       mend: (node) => node.write(labels, script, 0o755),
-      says: `it gives env "-i tool", which is not followed`,
+      says: `its first line gives env "-i tool", which the bridge cannot follow`,
       fixSays: `name the interpreter by its path in the first line of ${labels}`,
     },
   ],
@@ -827,7 +829,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) => node.write("/usr/bin/labels", script, 0o755),
       mend: (node) => node.remove("/usr/bin/labels"),
       says: "/opt/nri/bin/labels and /usr/bin/labels",
-      fixSays: 'if /opt/nri/bin/labels is meant, "type": "/opt/nri/bin/labels" in /etc/nri/conf.json says so',
+      fixSays: 'if /opt/nri/bin/labels is meant, write "type": "/opt/nri/bin/labels" in /etc/nri/conf.json',
     },
   ],
   "plugin-for-nri-v2": [
@@ -913,7 +915,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
     {
       make: apart("2.1.9~ds1"),
       mend: apart("2.2.6"),
-      says: "containerd 2.1.9~ds1 ignores that the create of a pod sandbox failed (labels)",
+      says: "the bridge must not tell containerd 2.1.9~ds1 that the create of a pod sandbox failed (labels)",
       fixSays: "upgrade to containerd 2.2.6 or 2.3.3, or later",
     },
     { make: apart("2.3.2"), mend: { options: { config: "onFailure: {create: ignore}\n" } } },
@@ -970,7 +972,7 @@ export const faults: Readonly<Record<string, readonly Fault[]>> = {
       make: (node) =>
         node.process(100, "/usr/bin/containerd", [], ["PATH=/srv/bin"]).write("/srv/bin/labels", script, 0o755),
       mend: (node) => node.remove("/srv/bin"),
-      says: "labels is /srv/bin/labels under containerd 1.6, and will be /opt/nri/bin/labels",
+      says: "containerd 1.6 runs /srv/bin/labels for labels, and the bridge /opt/nri/bin/labels",
     },
   ],
   "migrate-switch-on-nri": ["version = 2\n", nriToml("disable = true"), `${nriHeader}\n  disable = false\n`].map(

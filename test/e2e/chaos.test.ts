@@ -58,7 +58,7 @@ describe.runIf(prepared.ok && isBridgeBuilt() && !missing.has("compiler"))("chao
           (await verdictNow()).faults.length === 0 ? true : undefined,
         ).catch(() => undefined);
         const { faults, ...figures } = await verdictNow();
-        const chains = bridge.linesThatSay("chain ran");
+        const chains = bridge.linesThatSay("the plugins of an event ran");
         const chainMs = chains.map(({ totalMs }) => Number(totalMs));
         const late = { ...lateIn(chains), dropped: drops.length };
         const report = {
@@ -122,11 +122,13 @@ const atMs = ({ time }: LogLine) => Date.parse(String(time));
 /** When the runtime listed what runs, as the bridge's log says. */
 function listingsOf(bridge: Bridge): Listing[] {
   const configured = bridge.linesThatSay("configured by the runtime").map(atMs);
-  return bridge.linesThatSay("state compared with the runtime").flatMap((line) => {
-    const untilMs = atMs(line);
-    const fromMs = configured.findLast((ms) => ms <= untilMs);
-    return fromMs === undefined ? [] : [{ fromMs, untilMs }];
-  });
+  return bridge
+    .linesThatSay("the bridge compared the pods and containers that it remembers with those that exist")
+    .flatMap((line) => {
+      const untilMs = atMs(line);
+      const fromMs = configured.findLast((ms) => ms <= untilMs);
+      return fromMs === undefined ? [] : [{ fromMs, untilMs }];
+    });
 }
 
 /** What the bridge and containerd said in the call that cost the connection. */
@@ -143,7 +145,7 @@ function around(bridge: Bridge, runtimeLog: string, { fromMs, untilMs }: Outage)
 function storyOf(bridge: Bridge, fault: string): string[] {
   const id = /^[0-9a-f]{64}/.exec(fault)?.[0] ?? fault;
   const general =
-    /^(starting|configured by the runtime|state compared with the runtime|no connection to the runtime, trying again later)$/;
+    /^(starting|configured by the runtime|the bridge compared the pods and containers that it remembers with those that exist|not connected to the runtime: the bridge tries again)$/;
   return bridge
     .logLines()
     .filter((line) => line.id === id || general.test(String(line.msg)))

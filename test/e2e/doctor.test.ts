@@ -63,7 +63,7 @@ async function troubleExternal(target: RunningTarget): Promise<void> {
   });
   await bridge.process?.kill("SIGHUP");
   await untilHealthy(target);
-  expect(bridge.linesThatSay("reloaded the configuration")).toHaveLength(1);
+  expect(bridge.linesThatSay("the bridge reloaded its configuration")).toHaveLength(1);
 
   await bridge.stop();
   expect((await untilFound(target, "bridge-not-running")).what).toContain("told to end: SIGTERM");

@@ -154,7 +154,7 @@ describe.runIf(possible).each(runtimes)("a bridge that containerd %s launched", 
     await stage.killWithoutRuntime(ended);
     await stage.restartRuntime("SIGKILL");
     await stopped;
-    await stage.expectSaid("another bridge has locked the state directory: waiting until that bridge ends");
+    await stage.expectSaid("another bridge has locked the state directory: this bridge waits for it to end");
     await stage.expectSaid("the bridge can write the journal again");
     for (const staged of [stopping, ended]) await stage.expectRuns(staged, containerDeleted);
     for (const staged of [stopping, ended]) {

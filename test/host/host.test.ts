@@ -89,7 +89,10 @@ describe("a process is claimed for a pod", () => {
 
   it("with its identity, and never without a process", () => {
     expect(host().claim({ ...query, pid: 0 })).toMatchObject({ confirmed: false });
-    expect(host().claim(query)).toMatchObject({ confirmed: false, reason: "process 10 does not exist here" });
+    expect(host().claim(query)).toMatchObject({
+      confirmed: false,
+      reason: "process 10 is not visible to the bridge",
+    });
     proc.add({ pid: 10, cgroup: v1(`/kubepods/podab/${id}`), startTime: "77" });
     const identity = { pid: 10, startTime: "77", bootId: "boot-1", pidNamespace: "pid:[1]" };
     expect(host().claim(query)).toEqual({ confirmed: true, identity, parent: 1 });

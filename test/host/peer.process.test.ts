@@ -118,7 +118,7 @@ describe("the runtime's conf.json", () => {
     const confFile = join(root, "etc/nri/conf.json");
     expect(sharesConfFile(7, confFile, proc.root)).toMatchObject({
       answer: "yes",
-      reason: expect.stringContaining("not there yet"),
+      reason: expect.stringContaining("does not exist yet"),
     });
     expect(sharesConfFile(7, join(root, "etc/nri/other.json"), proc.root).answer).toBe("no");
     expect(sharesConfFile(5, confFile, proc.root).answer).toBe("no");

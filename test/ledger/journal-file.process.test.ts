@@ -196,7 +196,7 @@ describe("the journal on disk", () => {
     expect(log.lines).toMatchObject([
       {
         level: "warn",
-        sentence: expect.stringMatching(/^journal damaged/),
+        sentence: expect.stringMatching(/^the journal is damaged/),
         fields: { file, read: Object.keys(left).length },
       },
     ]);

@@ -120,7 +120,7 @@ describe("a journal", () => {
     ],
     ["of another socket", { ...key, socket: "/x" }, header, "and this bridge serves containerd at /x"],
     ["of another version", key, versionTwo, "the journal has version 2, and this bridge reads version 1"],
-    ["without its header", key, create, "the journal does not begin with its header"],
+    ["without its header", key, create, "the first valid line of the journal is not its header"],
     [
       "of another version behind a spoilt line",
       key,

@@ -18,7 +18,8 @@ describe("launched by containerd", () => {
     await node.removeAllPods();
     expect(await noted()).toEqual([...notes.create, ...notes.delete]);
     const lines = await bridge.journal(since, "-t nri-v01-bridge");
-    for (const said of ['"mode":"launched"', "configured by the runtime", "chain ran"]) expect(lines).toContain(said);
+    for (const said of ['"mode":"launched"', "configured by the runtime", "the plugins of an event ran"])
+      expect(lines).toContain(said);
   });
 
   it("has the severity of each line in the journal", async () => {

@@ -22,7 +22,7 @@ describe("the systemd unit", () => {
     const [restarted, since] = [await mainPid(), await bridge.journalEnd()];
     await node.run("systemctl reload nri-v01-bridge");
     await node.until(
-      `journalctl -q --after-cursor='${since}' -u nri-v01-bridge | grep -q 'reloaded the configuration'`,
+      `journalctl -q --after-cursor='${since}' -u nri-v01-bridge | grep -q 'reloaded its configuration'`,
     );
     expect(await mainPid()).toBe(restarted);
   });

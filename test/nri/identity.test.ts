@@ -21,8 +21,8 @@ describe("the plugin's identity", () => {
   });
 
   test.each([
-    ["no name", { index: "10" }, /the plugin has no name: give one .*NN-name/],
-    ["no index", { name: "a" }, /the plugin has no index: give one \(two digits, such as 10\)/],
+    ["no name", { index: "10" }, /the bridge has no NRI plugin name: give one .*NN-name/],
+    ["no index", { name: "a" }, /the bridge has no NRI plugin index: give one \(two digits, such as 10\)/],
     ["an index of one digit", { name: "a", index: "5" }, /index "5" from the option .* two digits/],
     ["an index with a line end", { name: "a", index: "10\n" }, /index "10\\n"/],
     ["a name with a slash", { name: "a/b", index: "10" }, /name "a\/b" from the option .* letters, digits/],

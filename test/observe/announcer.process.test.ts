@@ -155,7 +155,7 @@ describe("an announcer", () => {
       "READY=1 STATUS=serves containerd 2.1.9",
       "READY=1 STATUS=waiting",
       "READY=1 STATUS=serves containerd 2.1.9",
-      "STOPPING=1 STATUS=finishing what runs",
+      "STOPPING=1 STATUS=waiting for plugins",
     ]);
   });
 
@@ -187,7 +187,13 @@ describe("what does not reach the manager", () => {
       log,
     });
     onTestFinished(() => announcer.close());
-    await expect.poll(() => log.lines).toMatchObject([{ sentence: "cannot notify the service manager" }]);
+    await expect
+      .poll(() => log.lines)
+      .toMatchObject([
+        {
+          sentence: "systemd gets no status: with WatchdogSec it may restart the bridge",
+        },
+      ]);
     const told = await startManager(socket);
     expect(await told(/STATUS=/)).toMatch(/READY=1 \| STATUS=serves containerd \| WATCHDOG=1\n/);
   });

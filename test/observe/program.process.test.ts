@@ -23,7 +23,7 @@ describe("run with metrics.listen", () => {
   it("tells a scraper what the plugins did, and a probe whether events come", async () => {
     const { node, socketPath } = createNode();
     const running = node.start();
-    await running.stderrMatches(/serving metrics/);
+    await running.stderrMatches(/serves metrics/);
     expect(await getPage({ socketPath }, "/healthz")).toMatchObject({ status: 200 });
     expect(await getPage({ socketPath }, "/readyz")).toMatchObject({ status: 503 });
     const runtime = await node.listen();
@@ -47,7 +47,7 @@ describe("run with metrics.listen", () => {
     expect(sample("active_plugins")).toBe(2);
     expect(sample("ready")).toBe(1);
     await runtime.close();
-    await running.stderrMatches(/trying again later/);
+    await running.stderrMatches(/the bridge tries again/);
     expect(await getPage({ socketPath }, "/readyz")).toMatchObject({
       status: 503,
       text: "not registered with the runtime\n",
@@ -73,10 +73,10 @@ describe("run --log-format text", () => {
     for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z (DEBUG|INFO |WARN |ERROR) \S/);
     const printed = lines.find((line) => line.includes("plugin's stderr"));
     expect(printed).toContain(`plugin=tracer line=traced`);
-    const summary = lines.filter((line) => line.includes(" chain ran "));
+    const summary = lines.filter((line) => line.includes(" the plugins of an event ran "));
     expect(summary).toHaveLength(1);
     expect(summary[0]).toMatch(
-      /chain ran event=RunPodSandbox pod=default\/pod1 state=create plugins=tracer:ok:[\d.]+ answer=ok id=\S+ .*totalMs=[\d.]+/,
+      /the plugins of an event ran event=RunPodSandbox pod=default\/pod1 state=create plugins=tracer:ok:[\d.]+ answer=ok id=\S+ .*totalMs=[\d.]+/,
     );
     expect(summary[0]).toContain(`trace_id=${traceId} span_id=b7ad6b7169203331`);
   });

@@ -49,7 +49,7 @@ describe("status.json", () => {
     const warnings: string[] = [];
     await keep(warnings).close();
     expect(readFileSync(file("other"), "utf8")).toBe("another program's");
-    expect(warnings).toEqual(["cannot write the status file: doctor knows less about this bridge"]);
+    expect(warnings).toEqual(["cannot write the bridge's status file: doctor knows less about it"]);
     expect(readStatus(file())).toBeUndefined();
   });
 });

@@ -79,7 +79,7 @@ describe("the check of what executing a file executes", () => {
     (argument) => {
       const { place, searchPath } = createPlaces({ "p/plugin": env(argument) });
       expect(findExecutableFault(place("p/plugin"), searchPath)).toContain(
-        `${place("p/plugin")}: it gives env "${argument}"`,
+        `${place("p/plugin")}: its first line gives env "${argument}"`,
       );
     },
   );
@@ -87,7 +87,7 @@ describe("the check of what executing a file executes", () => {
   it("refuses an interpreter through /proc, and what env finds without end", () => {
     const { place } = createPlaces({ "p/plugin": "#!/proc/self/root/bin/sh\n", "p/loop": env("loop") });
     expect(findExecutableFault(place("p/plugin"), "")).toContain("/proc: a proc file system");
-    expect(findExecutableFault(place("p/loop"), place("p"))).toContain("env finds one script after the other");
+    expect(findExecutableFault(place("p/loop"), place("p"))).toContain("env leads to more than 5 scripts");
   });
 
   it("leaves to the system what is missing, what is no script, and an interpreter without end", () => {

@@ -174,7 +174,7 @@ describe.each(spawners)("the end of a run by the $name spawner", ({ create }) =>
     for (const started of [early, await late, await start()]) {
       if ("pid" in started) expect(await until(() => !isAlive(started.pid))).toBe(true);
     }
-    expect(await sh(own, "true")).toMatchObject({ started: false, startError: { detail: "the spawner is closed" } });
+    expect(await sh(own, "true")).toMatchObject({ started: false, startError: { detail: "the bridge is stopping" } });
     expect(await until(() => zombies().length === 0)).toBe(true);
     await own.close();
   });

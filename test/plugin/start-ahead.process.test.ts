@@ -60,7 +60,7 @@ describe.each(spawners)("a process started ahead by the $name spawner", ({ creat
     const { process, offer, end } = await prepare("#!/bin/sh\nexec 0<&-\nsleep 60\n");
     await until(() => !existsSync(`/proc/${process.pid}/fd/0`));
     expect(await offer()).toBeNull();
-    expect(await end).toBe("the plugin does not read its stdin");
+    expect(await end).toBe("the plugin closed its stdin before it got a request");
     expect(await until(() => !isAlive(process.pid))).toBe(true);
   });
 

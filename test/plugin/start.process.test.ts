@@ -37,7 +37,9 @@ describe("createStarter", () => {
     const spawner = createStarter(log, {}, () => openNative(load));
     onTestFinished(() => spawner.close());
     expect(spawner.spawner.name).toBe("portable");
-    const sentence = expect.stringMatching(/^the bridge starts plugins in the portable way: .*\/dev\/stdin/);
+    const sentence = expect.stringMatching(
+      /^the bridge starts plugins through Node and not through libc: .*\/dev\/stdin/,
+    );
     expect(log.lines).toEqual([{ level: "warn", sentence, fields: { reason: expect.stringContaining(reason) } }]);
     expect((await sh(spawner, "cat", { stdin: "request" })).text).toBe("request");
   });

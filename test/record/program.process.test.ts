@@ -171,7 +171,7 @@ describe("run --record", () => {
     const runtime = await listen();
     const running = start("run", "--record", out, ...bridgeFlags());
     await sendAll(runtime);
-    await running.stderrMatches(/"recorded a pod"/);
+    await running.stderrMatches(/"the recorder wrote the case of a pod"/);
     running.child.kill("SIGTERM");
     expect((await running.ended).code).toBe(0);
     const [name = ""] = readdirSync(out);

@@ -57,7 +57,9 @@ describe("two plugins of one chain on one field", () => {
     expect(played.answer("CreateContainer").response).toEqual({
       adjust: { env: [{ key: "A", value: "same" }], linux: { resources: { cpu: { shares: { value: "200" } } } } },
     });
-    const conflicts = played.log.filter(({ msg }) => typeof msg === "string" && msg.startsWith("two plugins set one"));
+    const conflicts = played.log.filter(
+      ({ msg }) => typeof msg === "string" && msg.startsWith("two plugins set the same"),
+    );
     expect(conflicts).toMatchObject([{ field: "cpu.shares", first: "one", last: "two" }]);
   });
 

@@ -31,12 +31,12 @@ const bad: readonly [what: string, script: string, parts: readonly string[]][] =
   [
     "fills its file system",
     `echo 100 >${cpu}/cpu.shares; dd if=/dev/zero of=/sys/fs/cgroup/big bs=1M count=100 2>/dev/null`,
-    ["/sys/fs/cgroup", "the view is full", "write nothing but values"],
+    ["/sys/fs/cgroup", "the captured view is full", "write nothing but values"],
   ],
   [
     "makes files until there is no room for one more",
     `cd ${cpu}; i=0; while [ $i -lt 5000 ] && true >x$i; do i=$((i+1)); done 2>/dev/null; cd /`,
-    ["/sys/fs/cgroup", "the view is full"],
+    ["/sys/fs/cgroup", "the captured view is full"],
   ],
 ];
 
@@ -146,7 +146,9 @@ describe.skipIf(!privilege.ok)("without CAP_SYS_ADMIN", () => {
     const played = await bench.play({ ...given, by: ["setpriv", "--bounding-set", "-sys_admin"] });
     expect(played.run("looker")?.stderr).toEqual(["node"]);
     const said = played.log.filter(
-      ({ msg }) => msg === "cannot capture cgroup writes on this node: plugins see the node's cgroups",
+      ({ msg }) =>
+        msg ===
+        "the bridge cannot make captured cgroup views on this node: plugins with cgroup: auto see the node's cgroups",
     );
     expect(said).toMatchObject([{ level: "warn", reason: expect.stringContaining("CAP_SYS_ADMIN") }]);
     expect(played.answer("CreateContainer")).toEqual({ response: {}, error: null });

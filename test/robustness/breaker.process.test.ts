@@ -18,5 +18,7 @@ it("a plugin whose breaker is open is left alone after a registration anew, too"
   program.child.kill("SIGHUP");
   const again = await runtime.accept(Deadline.after(10_000));
   const { error } = await again.call("RunPodSandbox", { pod: nextPod() });
-  expect(error?.message).toMatch(/not run: it failed 2 times in a row, tried again in \d+ s \(breaker\)/);
+  expect(error?.message).toMatch(
+    /not run: the plugin failed 2 times in a row, and the bridge runs it again after \d+ s \(breaker\)/,
+  );
 });

@@ -58,7 +58,7 @@ it("a Synchronize that is answered too late leaves a zombie on NRI < 0.12: the b
   pids.push(program.child.pid ?? 0);
   // The runtime forgets it, and leaves the connection open.
   await expect(runtime.accept(Deadline.after(10_000))).rejects.toMatchObject({ code: "CALL_TIMEOUT" });
-  await program.stderrMatches(/the synchronization with the runtime failed/);
+  await program.stderrMatches(/Synchronize failed: the bridge closes/);
   const again = await runtime.accept(Deadline.after(10_000));
   expect(await again.call("StopPodSandbox", { pod: nthPod(1) })).toMatchObject({ dropped: false });
 });

@@ -21,7 +21,7 @@ describe("what a plugin prints is bounded", () => {
   /** The lines of a pod's run, when its end has been logged. */
   async function linesOf(id: string): Promise<readonly LogLine[]> {
     const lines = () => logLines(shared().program).filter((line) => line.id === id);
-    await until(() => lines().some(({ msg }) => msg === "chain ran"));
+    await until(() => lines().some(({ msg }) => msg === "the plugins of an event ran"));
     return lines();
   }
   const longest = (lines: readonly LogLine[]) => Math.max(...lines.map((line) => JSON.stringify(line).length));

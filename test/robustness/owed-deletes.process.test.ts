@@ -25,7 +25,12 @@ describe("a pod sandbox whose failure containerd 2.1 cannot be told", () => {
       (node) => node.install("plugin", `answer-error no ${secret}`),
     ],
     ["its plugin takes too long", "slow", "plugin: slow: ", (node) => node.install("slow", "wait 9")],
-    ["others can write its plugin", "plugin", "plugin: plugin: refused to run", (node) => chmodSync(node.bin, 0o777)],
+    [
+      "others can write its plugin",
+      "plugin",
+      "plugin: plugin: the bridge refuses to run",
+      (node) => chmodSync(node.bin, 0o777),
+    ],
     ["conf.json cannot be read", "plugin", "unable to create nri client: ", (node) => node.writeConfText("{")],
   ])("is held, and in the log, until its create succeeds with a container's: %s", async (_, type, error, fail) => {
     const { node, plugin, program } = shared();
@@ -120,7 +125,7 @@ describe("deletes that no call waits for", () => {
     // Another call would be over by then.
     await sleep(requestTimeoutMs * 1.2);
     next.child.kill("SIGTERM");
-    await next.stderrMatches(/stopping: waiting for running plugins/);
+    await next.stderrMatches(/is stopping: it waits for running plugins/);
     gate.open();
     expect(await next.ended).toMatchObject({ code: 0 });
     const deletes = runLines(next).filter(({ state }) => state === "delete");
@@ -148,7 +153,7 @@ describe("deletes that no call waits for", () => {
     await plugin.call("StopPodSandbox", { pod });
     await run(program, 1);
     program.child.kill("SIGTERM");
-    await program.stderrMatches(/stopping: waiting for running plugins/);
+    await program.stderrMatches(/is stopping: it waits for running plugins/);
     gate.open();
     expect(await program.ended).toMatchObject({ code: 0 });
     expect(delivered().toSorted()).toEqual(idsOf([pod, ...containers]));

@@ -47,7 +47,7 @@ it.each<Hole>([
   expect(await bridge.call("RunPodSandbox", { pod: pods[0] })).toMatchObject({ response: {} });
   open(node);
   const { error } = await bridge.call("RunPodSandbox", { pod: pods[1] });
-  expect(error?.message).toContain(`nri invoke: plugin: plugin: refused to run ${why(node)}`);
+  expect(error?.message).toContain(`nri invoke: plugin: plugin: the bridge refuses to run ${why(node)}`);
   expect(error?.message).toContain(remedy);
   const outcomes = () => pods.flatMap(({ id }) => runLines(program, id)).map(({ outcome }) => outcome);
   await expect.poll(outcomes).toEqual(["ok", "refused"]);
@@ -78,7 +78,7 @@ describe("a conf.json that is a link into a directory that everybody can write",
     expect(await bridge.call("StartContainer", { pod: pods[0], container })).toMatchObject({ response: {} });
     expect(await bridge.call("StopPodSandbox", { pod: pods[0] })).toMatchObject({ response: {} });
     // The two creates and the deletes of both.
-    const said = () => logLines(program).filter(({ msg }) => msg === "conf.json cannot be read");
+    const said = () => logLines(program).filter(({ msg }) => msg === "the bridge cannot use conf.json");
     await expect.poll(() => said().length).toBe(4);
     for (const line of said()) expect(line).toMatchObject({ error: error?.message, file: node.confFile });
     // It is looked at for each event.

@@ -5,7 +5,7 @@ import { runLines } from "./support/log-lines.js";
 import { nthPod } from "./support/subjects.js";
 import { TestNode } from "./support/test-node.js";
 
-const waits = /another bridge has locked the state directory: waiting until that bridge ends/;
+const waits = /another bridge has locked the state directory: this bridge waits for it to end/;
 
 it("a second bridge with the same state waits unregistered, and takes over when the first is killed", async () => {
   const node = new TestNode();

@@ -31,10 +31,10 @@ it("secrets of conf and environment never reach the log", async () => {
   node.writeConfText(`{"version":"0.1","plugins":[{"type":"good","conf":"${secret}`);
   await plugin.call("RunPodSandbox", { pod: nextPod() });
   program.child.kill("SIGHUP");
-  await program.stderrMatches(/reloaded the configuration/);
+  await program.stderrMatches(/reloaded its configuration/);
   program.child.kill("SIGTERM");
   const { stderr } = await program.ended;
   expect(stderr).toMatch(/plugin ran/);
-  expect(stderr).toMatch(/conf.json cannot be read/);
+  expect(stderr).toMatch(/the bridge cannot use conf.json/);
   expect(stderr.split("\n").filter((line) => line.includes(secret))).toEqual([]);
 });

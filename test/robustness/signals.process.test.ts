@@ -24,7 +24,7 @@ it("SIGTERM finishes the delete that runs, tells the journal, and ends with 0: t
   await until(() => markedProcesses(node.mark).length > 0);
   expect(stagesIn(node)).toEqual({ [stopped.id]: "rerun", [running.id]: "open" });
   program.child.kill("SIGTERM");
-  await program.stderrMatches(/stopping: waiting for running plugins/);
+  await program.stderrMatches(/is stopping: it waits for running plugins/);
   gate.open();
   expect(await answer).toMatchObject({ dropped: false, response: { update: [] } });
   expect((await program.ended).code).toBe(0);
@@ -68,7 +68,7 @@ it("SIGHUP lets the call that runs have its answer before it registers anew", as
   await until(() => markedProcesses(node.mark).length > 0);
   node.writeConfig({ states: ["create", "update", "delete"] });
   program.child.kill("SIGHUP");
-  await program.stderrMatches(/reloaded the configuration/);
+  await program.stderrMatches(/reloaded its configuration/);
   gate.open();
   expect(await answer).toMatchObject({ dropped: false, error: { message: "nri invoke: plugin: plugin: no" } });
   const again = await runtime.accept(Deadline.after(10_000));

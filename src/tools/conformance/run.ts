@@ -150,7 +150,7 @@ const borne = {
 
 /** The remedies by outcome. For any other outcome, the bridge's own hint is the remedy. */
 const remedies: Partial<Record<Outcome, string>> = {
-  reported: "if it needs its settings, a live process or its cgroup: --conf, --pid, --cgroup-conf",
+  reported: "if the plugin needs its conf, a live process or its cgroup, give --conf, --pid or --cgroup-conf",
   "bad-output": 'print one JSON object, {"plugin":"<name>","version":"0.1","error":""} at least; logs go to stderr',
   "timed-out":
     "a runtime gives this time to all plugins of a call together: be quicker, or raise its plugin_request_timeout",
@@ -178,7 +178,7 @@ function findProblems(judged: Judged, expects: ConformanceCase["expects"]): stri
   }
   if (change?.ok === false) problems.push(change.error);
   if (run.leftGroup !== null) {
-    problems.push("left processes running: wait for them, or set killChildren: true, with which the bridge ends them");
+    problems.push("left processes running: let it wait for them, or set killChildren: true, and the bridge ends them");
   }
   return problems;
 }

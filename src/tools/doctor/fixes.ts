@@ -42,7 +42,7 @@ function sourceOf({ read }: RuntimeFacts["config"], file = ""): string | undefin
   const { imports, version } = { imports: [], version: 2, ...read.find(({ path }) => path === file)?.table };
   const imported = textsOf(imports).find((pattern) => pattern.startsWith(`${stem}`) && pattern.endsWith("/*.toml"));
   if (imported !== undefined) return imported.replace("*.toml", "99-nri.toml");
-  const end = `${version === 3 ? "-v3" : ""}.toml.tmpl, below {{ template "base" . }} where that is a new file,`;
+  const end = `${version === 3 ? "-v3" : ""}.toml.tmpl, below the line {{ template "base" . }} if you make the file,`;
   return stem && `${stem}${end}`;
 }
 
@@ -56,7 +56,7 @@ export function editRuntime(runtime: RuntimeFacts, place: string, edit: string):
   const source = sourceOf(runtime.config, generated);
   const why = source
     ? `${generated} is generated again at each start of the runtime`
-    : "this file says that it is generated: change its source";
+    : "a comment there says that the file is generated: change its source";
   return `in ${source ?? place} ${edit}${generated ? ` (${why})` : ""}; then ${restart(runtime)}`;
 }
 
@@ -141,7 +141,7 @@ export function guardFile(file: string, fault: string): string {
   const [, path = file, rest = ""] = /^(\/.*?): (.*)$/s.exec(fault) ?? [];
   if (rest.startsWith("the link belongs to")) return `chown -h root ${shellWord(path)}`;
   if (rest.startsWith("a proc file system")) return `name ${file} by a path that does not lead through ${path}`;
-  if (rest.startsWith("it gives env ")) return `name the interpreter by its path in the first line of ${path}`;
+  if (rest.startsWith("its first line ")) return `name the interpreter by its path in the first line of ${path}`;
   const isAbove = file.startsWith(path === "/" ? "/" : `${path}/`);
   const isShared = /^mode [1357]/.test(rest) || path.startsWith("/home/");
   const isFirstLines = rest.includes("(the first line of ");

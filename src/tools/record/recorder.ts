@@ -82,7 +82,7 @@ export class Recorder {
     });
     this.files = new FileQueue(bytes, (error) => {
       this.fault = errorText(error);
-      log.error({ out, error: this.fault }, "recording stopped: cannot write the case files");
+      log.error({ out, error: this.fault }, "the recording stopped, as the recorder cannot write the case files");
       this.finish();
     });
   }
@@ -130,7 +130,7 @@ export class Recorder {
 
   /** Reports a case once it is on the disk, or once writing it has failed. */
   private tell(writer: CaseWriter): void {
-    const { log, onCase = (recorded) => log.info(recorded, "recorded a pod") } = this.options;
+    const { log, onCase = (recorded) => log.info(recorded, "the recorder wrote the case of a pod") } = this.options;
     this.telling.push(this.files.flush().then(() => onCase(this.summaryOf(writer))));
   }
 
@@ -149,7 +149,7 @@ export class Recorder {
       try {
         work();
       } catch (error) {
-        this.options.log.error({ error: errorText(error) }, "lost a part of the recording");
+        this.options.log.error({ error: errorText(error) }, "the recorder failed: a part of the recording is missing");
       }
     }
   }

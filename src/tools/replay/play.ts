@@ -123,7 +123,7 @@ async function sendEvents(
     onReport({ type: "answer", event, outcome, response });
     if (outcome.dropped) {
       const fault = `the bridge did not answer ${event.name} within ${Math.round(Number(timeoutNano) / 1e6)} ms`;
-      const text = `${fault}, and a runtime would have dropped it: this machine is too slow or too busy`;
+      const text = `${fault}, and a runtime would have closed the connection: this machine is too slow or too busy`;
       throw new BridgeError("CALL_TIMEOUT", text);
     }
     if (outcome.error !== undefined) order.failed(event);

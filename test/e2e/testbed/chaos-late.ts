@@ -40,7 +40,7 @@ export function findDrops(log: readonly LogLine[], outages: readonly Outage[], s
   const saying = (sentence: string) =>
     log.filter(({ msg }) => msg === sentence).map(({ time }) => Date.parse(String(time)));
   const configured = saying("configured by the runtime");
-  const lost = saying("no connection to the runtime, trying again later");
+  const lost = saying("not connected to the runtime: the bridge tries again");
   const explained = (atMs: number) =>
     outages.some(({ fromMs, untilMs }) => atMs > fromMs - marginMs && atMs < untilMs + marginMs);
   return lost

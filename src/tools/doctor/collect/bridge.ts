@@ -60,7 +60,7 @@ export async function findConfigFile(
   // A launched bridge reads only the file in the runtime's plugin configuration directory, and that file is missing.
   if (launched.some(({ executable }) => executable)) return undefined;
   if (files.stat(unitsFile) === undefined) return undefined;
-  return { file: unitsFile, from: "usual", origin: "the usual place", root };
+  return { file: unitsFile, from: "usual", origin: "the file of the systemd unit", root };
 }
 
 /** The configuration file of the first running bridge whose command line has --config. */

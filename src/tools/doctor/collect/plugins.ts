@@ -65,7 +65,7 @@ function obstacleAt(files: NodeFiles, path: string): string | undefined {
   if (stats?.isDirectory() === true) return "is a directory";
   if (stats !== undefined) return files.isExecutable(path) ? undefined : "is not executable";
   const target = files.link(path);
-  return target === undefined || files.mayExist(path) ? undefined : `is a link to ${target}, which is not there`;
+  return target === undefined || files.mayExist(path) ? undefined : `is a link to ${target}, which does not exist`;
 }
 
 /** The executables in plugin directories that conf.json does not name. */

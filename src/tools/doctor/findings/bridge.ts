@@ -59,7 +59,7 @@ export const bridgeRows: Table = [
         if (state === "stuck") return `${again(facts, "restart")}; please report it`;
         const thaw = unit ? `systemctl thaw ${unit}` : `thaw the cgroup of process ${pid}`;
         const after = launchedBridge(facts)
-          ? ` # then ${restart(facts.runtime)}, where it has closed the connection`
+          ? ` # then ${restart(facts.runtime)}, if the runtime has closed the bridge's connection`
           : "";
         return `${state === "stopped" ? `kill -CONT ${pid}` : thaw}${after}`;
       },

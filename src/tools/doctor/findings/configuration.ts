@@ -9,7 +9,7 @@ import { captureInCreate, guardFile, setBridge, shellWord } from "../fixes.js";
 const row = rowOf("doctor", "migrate", "check");
 const rowOfNode = rowOf("doctor", "migrate");
 
-const runFails = "each run of the plugin fails, and with it the pod or container (onFailure.create: fail)";
+const runFails = "each run of the plugin fails, and with onFailure.create: fail, the default, the pod or container too";
 const cannotRun = {
   why: runFails,
   where: ({ path, index }: PluginFacts, { conf }: Facts) => path || `${conf.path}#/plugins/${index}`,
@@ -23,7 +23,7 @@ export const configurationRows: Table = [
   row("bridge-config-fault", "error", {
     when: ({ bridge }) => bridge.faults,
     what: ({ text }) => `the bridge's configuration is wrong: ${text}`,
-    why: "as a service the bridge does not start; launched by the runtime it fails every create",
+    why: "a bridge that runs as a service does not start; one that the runtime launches fails every create",
     fix: "correct the key named above; docs/CONFIG.md lists every key",
   }),
   row("bridge-config-permissions", "error", {
@@ -37,12 +37,12 @@ export const configurationRows: Table = [
     when: (facts) =>
       facts.conf.list && Object.keys(facts.bridge.config.plugins).filter((type) => !listed(facts).includes(type)),
     what: (type) => `the bridge's configuration has settings for ${type}, and conf.json lists no such plugin`,
-    why: "the plugin that was meant, if any, runs with the global settings",
+    why: "if these settings are meant for a plugin of another name, it runs with the global settings",
     fix: (type, facts) => {
       const nearest = nearestName(type, listed(facts));
       return nearest === undefined
         ? `take plugins.${type} out, if ${type} is not going to be installed and listed in ${facts.conf.path}`
-        : `write ${nearest} for ${type} under plugins, if that is meant`;
+        : `write ${nearest} instead of ${type} under plugins, if ${nearest} is meant`;
     },
     where: (_, { bridge }) => bridge.file ?? "command line",
   }),
@@ -56,26 +56,28 @@ export const configurationRows: Table = [
   }),
   row("conf-fault", "error", {
     when: ({ conf }) => conf.fault,
-    what: ({ text }, { conf }) => `${conf.path} cannot be used${conf.blank ? ", it is empty" : ""}: ${text}`,
-    why: "every pod sandbox fails to start, as under containerd 1.6; containers start without their plugins",
+    what: ({ text }, { conf }) => `the bridge cannot use ${conf.path}${conf.blank ? ", which is empty" : ""}: ${text}`,
+    why: "no new pod starts, as under containerd 1.6; a new container of a running pod starts without its plugins",
     fix: ({ where, text }, { conf: { path, refusal, blank } }) => {
       if (text.includes("byte order mark")) return `save ${path} as UTF-8 without a byte order mark`;
       if (refusal === "EACCES") return "sudo nri-v01-bridge doctor";
       if (refusal === "EISDIR")
         return `mv -n ${shellWord(path)} ${shellWord(`${path}.directory`)} # then put the file that lists the plugins in its place`;
       if (blank)
-        return `put back the file that listed the plugins; until then {"version": "0.1", "plugins": []} in ${path} lets pods start without any`;
-      return `correct it at ${where}`;
+        return `put back the file that listed the plugins; until then {"version": "0.1", "plugins": []} in ${path} lets pods start without plugins`;
+      return `correct the file at ${where}`;
     },
   }),
   row("conf-ignored", "warning", {
     when: ({ conf }) => conf.ignored,
     what: ({ text }, { conf }) => `${conf.path} has ${text}`,
-    why: "v0.1 clients read version, plugins, type and conf of the first JSON value, and ignore all else in silence",
+    why: "v0.1 clients read only version, plugins, type and conf of the first JSON value, and report no error for the rest",
     fix: ({ where, key, known }) => {
       const nearest = nearestName(key, known);
       // The fix does not say to rename the key: of two keys of one name only the last one counts.
-      return `remove it at ${where}; ${nearest === undefined ? "a plugin in it that is to run belongs into plugins" : `if "${nearest}" was meant, what it says belongs there`}`;
+      return nearest === undefined
+        ? `remove this at ${where}; if it lists a plugin that is to run, add the plugin to plugins`
+        : `at ${where} write "${nearest}" instead of "${key}", if that is meant; else remove "${key}"`;
     },
   }),
   row("conf-empty", "warning", {
@@ -92,7 +94,7 @@ export const configurationRows: Table = [
       when: plugins(({ lookup }) => !lookup.ok && lookup.reason === "refused"),
       what: lookupError,
       fix: (_, facts) =>
-        `write the name of a program in ${facts.bridge.config.pluginDirs.join(" or ")}, without a path; or ${setBridge(facts, ["types"], "any")}`,
+        `as the type write the name of a program in ${facts.bridge.config.pluginDirs.join(" or ")}, without a path; or ${setBridge(facts, ["types"], "any")}`,
     }),
     row("plugin-not-executable", "error", {
       ...cannotRun,
@@ -128,7 +130,7 @@ export const configurationRows: Table = [
       when: plugins(({ binary }) => binary?.missing),
       // JSON.stringify shows a \r that a first line with the line end \r\n adds to the interpreter's name.
       what: ({ path, binary }) =>
-        `${path} needs ${JSON.stringify(binary?.missing)}, which is ${binary?.missing?.startsWith("/") ? "not there" : "not on its PATH"}`,
+        `${path} needs ${JSON.stringify(binary?.missing)}, which is ${binary?.missing?.startsWith("/") ? "missing or not executable" : "not on its PATH"}`,
       fix: ({ path, type, binary }) => {
         if (binary?.missing?.endsWith("\r")) return `write ${path} with line ends of \\n only`;
         return `install ${binary?.missing}, or ${binary?.format === "script" ? `correct the first line of ${path}` : `a static build (CGO_ENABLED=0) of ${type}`}`;
@@ -140,18 +142,19 @@ export const configurationRows: Table = [
     when: plugins(({ permissionFault }) => permissionFault),
     what: ({ type, permissionFault }) => `${type}: ${permissionFault}`,
     why: (_, facts) =>
-      `a user who can write it is root on this node${isStrict(facts) ? `, and the bridge refuses it: ${runFails}` : ""}`,
+      `a user who can write this path can run programs as root${isStrict(facts) ? `, and the bridge refuses the plugin: ${runFails}` : ""}`,
     fix: ({ path, permissionFault }) => guardFile(path, permissionFault ?? ""),
   }),
   row("plugin-shadowed", "warning", {
     when: plugins(({ lookup }) => lookup.ok && lookup.shadowed.length > 0),
-    what: ({ type, lookup }) => `${type} is ${lookup.ok ? [lookup.path, ...lookup.shadowed].join(" and ") : ""}`,
-    why: "one of them runs, and it may not be the one that is meant",
+    what: ({ type, lookup }) =>
+      `several executables are named ${type}: ${lookup.ok ? [lookup.path, ...lookup.shadowed].join(" and ") : ""}`,
+    why: ({ path }) => `the bridge runs ${path}, and another one may be meant`,
     // The fix does not rename or remove one of these files, as other programs may use it.
     fix: ({ path, type }, { bridge, conf }) =>
       bridge.config.types === "plugin-dirs"
         ? `keep only one file named ${type} in ${bridge.config.pluginDirs.join(", ")}`
-        : `if ${path} is meant, "type": "${path}" in ${conf.path} says so (and settings of the bridge for it)`,
+        : `if ${path} is meant, write "type": "${path}" in ${conf.path}, and use this name for its settings in the bridge's configuration`,
     where: ({ index }, { conf }) => `${conf.path}#/plugins/${index}`,
   }),
   row("plugin-for-nri-v2", "warning", {
@@ -215,7 +218,7 @@ export const configurationRows: Table = [
         ({ settings, cgroup: seen }) =>
           settings.phase === "start" && seen === "capture" && settings.states.includes("create"),
       ),
-    what: ({ type }) => `${type} writes cgroups in phase start, and systemd keeps the cgroups of this node`,
+    what: ({ type }) => `${type} changes cgroups in phase start, and systemd manages the cgroups of this node`,
     why: "each systemctl daemon-reload, which package upgrades run, undoes what the plugin wrote",
     fix: ({ type }, facts) => captureInCreate(facts, type),
     where: (_, { bridge }) => bridge.file ?? bridge.config.confFile,

@@ -25,12 +25,12 @@ export const nodeRows: Table = [
         plugins.some(mayRefuse),
     ),
     what: (runtime, { plugins }) =>
-      `${nameOf(runtime)} ignores that the create of a pod sandbox failed (${plugins
+      `the bridge must not tell ${nameOf(runtime)} that the create of a pod sandbox failed (${plugins
         .filter(mayRefuse)
         .map(({ type }) => type)
         .join(
           ", ",
-        )}): the sandbox runs, and the bridge fails each of its containers until the sandbox's create succeeds`,
+        )}): the sandbox starts, and the bridge fails each of its containers until the sandbox's create succeeds`,
     why: `${refusedSandboxFault.fault}; the error is in the bridge's log and in the events of the containers`,
     fix: refusedSandboxFault.remedy,
   }),
@@ -52,7 +52,7 @@ export const nodeRows: Table = [
   row("not-root", "warning", {
     when: ({ self }) => self.uid !== 0,
     what: (_, { self }) => `doctor runs as user ${self.uid}, not as root`,
-    why: "the socket, the runtime's process and plugins' files may be unreadable: the findings may be incomplete, and a bridge of this user does not work",
+    why: "doctor may not be able to read the socket, the runtime's process and plugins' files: the findings may be incomplete, and a bridge that runs as this user does not work",
     fix: "sudo nri-v01-bridge doctor",
     where: "",
   }),
@@ -81,9 +81,9 @@ export const migrateRows: Table = [
   }),
   migrateRow("migrate-lookup", "warning", {
     when: ({ plugins }) => plugins.filter(({ lookup, path, pathFirst }) => lookup.ok && (pathFirst ?? path) !== path),
-    what: ({ type, path, pathFirst }) => `${type} is ${pathFirst} under containerd 1.6, and will be ${path}`,
+    what: ({ type, path, pathFirst }) => `containerd 1.6 runs ${pathFirst} for ${type}, and the bridge ${path}`,
     why: "1.6 searched PATH first and the plugin directory last; the bridge searches the plugin directory first",
-    fix: ({ path }, facts) => `nothing, if ${path} is the plugin; else ${setBridge(facts, ["lookup"], "path-first")}`,
+    fix: ({ path }, facts) => `nothing, if ${path} is meant; else ${setBridge(facts, ["lookup"], "path-first")}`,
     where: (_, { conf }) => conf.path,
   }),
   migrateRow("migrate-switch-on-nri", "warning", {

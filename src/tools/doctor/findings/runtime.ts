@@ -52,8 +52,8 @@ export const runtimeRows: Table = [
   row("runtime-out-of-sight", "warning", {
     when: runtimes(({ pid }, { socket }) => pid === undefined && socket.kind === "socket" && !socket.refuses),
     what: ({ name }) => `the NRI socket exists, but doctor finds no process of ${name}`,
-    why: "without the runtime's pid namespace the bridge cannot read OCI bundles (specs come from events and lose fields), and does not notice pods that end",
-    fix: "in the DaemonSet set hostPID: true; in a container runtime --pid=host",
+    why: "outside of the runtime's pid namespace the bridge cannot read OCI bundles (requests then lack fields), and does not notice pods that end",
+    fix: "run doctor and the bridge in the host's pid namespace: hostPID: true in the DaemonSet, --pid=host for a container",
     where: "/proc",
   }),
   row("runtime-stopped", "warning", {
@@ -71,7 +71,7 @@ export const runtimeRows: Table = [
         const isSame = withoutVar(nri.socketPath) === withoutVar(runtime?.config.nri.socketPath ?? "");
         return isSame && nri.enabled && !disabledPlugins.some(({ name }) => name === nriSection);
       }),
-    what: (other, { runtime }) => `two runtimes with one NRI socket run here: ${placeOf(runtime)}, ${placeOf(other)}`,
+    what: (other, { runtime }) => `two runtimes share one NRI socket: ${placeOf(runtime)}, ${placeOf(other)}`,
     why: "the runtime that started last has the socket, and pods of the other runtime have no plugins",
     fix: (other) =>
       `leave NRI on in the runtime that the kubelet uses (--container-runtime-endpoint); if that is the first one, ${setNri(other, "enabled", other.name !== "cri-o")}`,
@@ -88,9 +88,10 @@ export const runtimeRows: Table = [
     when: (facts) => mayTakeNri2(facts) && facts.runtime?.config.ignored,
     severity: ({ switches }, { runtime }) => (switches && runtime?.config.nri.enabled === false ? "error" : "warning"),
     what: ({ keys, table, belongs }, { runtime }) => {
-      const place =
-        table === belongs ? "no such key" : `${runtime?.name} ${runtime?.version} reads them under ${belongs}`;
-      return `NRI's settings under ${table} have ${keys.join(", ")}: ${place}`;
+      const stated = `${table} has ${keys.join(", ")}`;
+      return table === belongs
+        ? `${stated}, and NRI has no such key`
+        : `${stated}, and ${runtime && nameOf(runtime)} reads NRI's keys under ${belongs}`;
     },
     // compat: measured with `containerd config dump` of 1.7.24 and 2.1.9.
     why: ({ table, belongs }, { runtime }) => {
@@ -100,10 +101,10 @@ export const runtimeRows: Table = [
     },
     fix: ({ keys, table, belongs, meant, where }, { runtime }) => {
       if (runtime === undefined) return "";
-      const replaced = meant === undefined ? `take ${keys[0]} out` : `write ${meant} for ${keys[0]}`;
+      const replaced = meant === undefined ? `take ${keys[0]} out` : `write ${meant} instead of ${keys[0]}`;
       // compat: measured on 1.7.24: with `version = 2` containerd does not start when the file has `[plugins.cri]` or a
       // short name in disabled_plugins.
-      const or = "; where all names in the file are long, version = 2 as its first line does as well";
+      const or = "; or write version = 2 as the first line, if no name in the file is short, like [plugins.cri]";
       const moved = `move ${keys.join(", ")} to ${belongs}${belongs === "[plugins.nri]" ? or : ""}`;
       return editRuntime(runtime, where, table === belongs ? replaced : moved);
     },
@@ -112,7 +113,7 @@ export const runtimeRows: Table = [
     row("nri-disabled", "error", {
       when: readable((runtime) => disabled(runtime).length > 0),
       what: (runtime) => `disabled_plugins of ${nameOf(runtime)} holds ${quoted(disabled(runtime))}`,
-      why: "NRI's events come from the CRI plugin: without both no plugin runs, and the runtime reports no error",
+      why: "NRI works only with containerd's own plugins nri and cri: no v0.1 plugin runs, and the runtime reports no error",
       fix: (runtime) => {
         const places = [...new Set(disabled(runtime).map(({ where }) => where))].join(" and ");
         return editRuntime(runtime, places, `take ${quoted(disabled(runtime))} out of disabled_plugins`);
@@ -137,7 +138,7 @@ export const runtimeRows: Table = [
     row("request-timeout-short", "warning", {
       when: readable((_, facts) => facts.plugins.length > 0 && chainMs(facts) < shortMs),
       what: (runtime, facts) =>
-        `${nameOf(runtime)} waits ${runtime.config.nri.requestTimeoutMs} ms for an answer, so a chain of plugins has ${chainMs(facts)} ms`,
+        `${nameOf(runtime)} waits ${runtime.config.nri.requestTimeoutMs} ms for an answer, so all plugins of an event have ${chainMs(facts)} ms together`,
       why: "the bridge kills a plugin that does not end in time, and the create fails",
       fix: (runtime) => setNri(runtime, "requestTimeout", "2s"),
       where: ({ config }) => config.nri.at.requestTimeout ?? config.path,
@@ -199,7 +200,7 @@ export const runtimeRows: Table = [
     }),
     row("socket-mounted", "warning", {
       when: sockets((_, { socket }) => socket.mounted),
-      what: (_, { socket }) => `${socket.path} itself is mounted`,
+      what: (_, { socket }) => `the socket ${socket.path} itself is mounted here, not its directory`,
       why: ({ name }) => `at its next restart ${name} makes a new socket, and the mount keeps the old one`,
       fix: "mount the socket's directory instead of the socket",
       where: (_, { socket }) => socket.path,
@@ -222,8 +223,8 @@ export const runtimeRows: Table = [
   row("launched-cannot-start", "error", {
     when: (facts) => ownLaunched(facts).filter(({ missing }) => missing !== undefined),
     what: ({ path, missing }) =>
-      `${path} starts ${missing}, which is ${missing?.startsWith("/") ? "not there or not executable" : "neither in /usr/bin nor in /bin"}`,
-    why: "a runtime launches plugins without PATH; the bridge does not start, and no plugin runs",
+      `${path} starts ${missing}, which is ${missing?.startsWith("/") ? "missing or not executable" : "neither in /usr/bin nor in /bin"}`,
+    why: "a runtime launches plugins without PATH, so the bridge does not start, and no plugin runs",
     fix: ({ missing }) =>
       missing?.startsWith("/")
         ? `install ${missing}`
@@ -250,7 +251,7 @@ export const runtimeRows: Table = [
       return mayTakeNri2(facts) && twice && { names, launched: files.length > 0 };
     },
     what: ({ names }) => `several bridges run or are launched: ${names.join(", ")}`,
-    why: "every plugin runs once for each bridge; bridges that share a state directory wait for each other",
+    why: "every plugin runs once for each bridge; of services that share a state directory, one works and the others wait",
     fix: ({ launched }, { runtime }) =>
       launched
         ? `keep one: disable the service that starts the processes (systemctl disable --now nri-v01-bridge), or move the launched executable out of its directory, then ${restart(runtime)}`

@@ -40,7 +40,7 @@ export const validatorRows: Table = [
     why: "while no plugin of that name is connected, the creation of each container fails",
     fix: ({ runtime, meant, wanted }) =>
       meant === undefined
-        ? "nothing, if another plugin connects under this name; else take the name out of the list"
+        ? "nothing, if another plugin connects under this name; else take the name out of required_plugins"
         : setValidator(runtime, { required_plugins: wanted }),
   }),
   row("required-plugins-not-tolerated", "warning", {
@@ -55,7 +55,7 @@ export const validatorRows: Table = [
     what: ({ runtime, rejects }) => `${nameOf(runtime)} refuses adjustments of ${rejects.join(", ")}`,
     why: "a container fails with validation error when a plugin's result asks for such an adjustment",
     fix: ({ asking }) =>
-      `nothing, if no result of ${asking.join(", ")} asks for that (docs/RESULTS.md); else take the key out`,
+      `nothing, if no result of ${asking.join(", ")} asks for that (docs/RESULTS.md); else take the keys that reject these adjustments out of the validator's settings`,
   }),
 ];
 

@@ -69,7 +69,8 @@ if (nodeLicense !== undefined) copyFileSync(nodeLicense, path("NODE_LICENSE.txt"
 else console.log("Node's LICENSE was not found: hand it on with the executable");
 const nodeVersion = execFileSync(node, ["--version"], { encoding: "utf8" }).trim();
 console.log(`${out}: ${Math.round(statSync(out).size / 2 ** 20)} MiB, with Node ${nodeVersion}`);
-if (!hasKoffi) console.log("koffi is not installed for this machine: it starts plugins through Node and not through libc");
+if (!hasKoffi)
+  console.log("koffi is not installed for this machine: it starts plugins through Node and not through libc");
 
 /** postject's ELF library warns of sections that Node's build has and it does not know. */
 async function quietly(work) {

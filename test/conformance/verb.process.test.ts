@@ -210,7 +210,7 @@ describe("a plugin with a fault", () => {
   });
 
   it.each([
-    ["no execute bit", "#!/bin/sh\n", 0o644, /no execute bit/],
+    ["no execute bit", "#!/bin/sh\n", 0o644, /without an execute bit/],
     ["no first line", "echo {}\n", 0o755, /exec format error: a script needs a first line/],
     [
       "an interpreter that is not there",

@@ -177,7 +177,7 @@ describe("the journal on disk", () => {
     expect([files(), statesOf(onDisk())]).toEqual([[basename(file)], { a: "open", b: "open" }]);
     expect(log.lines).toMatchObject([
       { level: "warn", fields: { reason: "the journal has version 2, and this bridge reads version 1" } },
-      { level: "warn", sentence: expect.stringMatching(/is usable again/), fields: { read: 1 } },
+      { level: "warn", sentence: expect.stringMatching(/can use this journal again/), fields: { read: 1 } },
     ]);
   });
 

@@ -108,7 +108,7 @@ describe("findPermissionFault", () => {
   it("has none for a file that only its owner and root can change", () => {
     expect(findPermissionFault(createPlugin())).toBeNull();
     expect(findPermissionFault("/bin/sh")).toBeNull();
-    expect(findPermissionFault("/no/such/plugin")).toContain("cannot be read");
+    expect(findPermissionFault("/no/such/plugin")).toContain("cannot read its permissions");
   });
 
   it.each<[string, (path: string) => string, number, string]>([

@@ -9,10 +9,6 @@ interface Tuning {
   began?(): void;
 }
 
-/** Events are frequent when more than this number come in `lookMs` milliseconds. */
-const frequent = 50;
-const lookMs = 500;
-
 /**
  * Sets V8's flags, once. In a V8 that was not measured, sets none.
  *
@@ -23,11 +19,6 @@ const lookMs = 500;
  * processor cache holds, and the process becomes 15 to 30 MB larger. V8 collects the old generation, 11 MB, when it has grown by
  * half; by default it waits for four times the size, and garbage would add 30 MB. With small generations the Synchronize of a full
  * node takes twice the time, so both may grow from the start, and from each registration, until the next event.
- *
- * Between rare events V8 would collect garbage three times in a row, and drop with it the shapes of objects that are not alive at that
- * moment, and the code that was compiled for them: thousands of events after it took a tenth more time, and a third more CPU time.
- * V8 starts these collections only where it may mark in steps, so it may do so only while it reads a Synchronize and while events
- * are frequent. Else it collects the old generation in one step of 5 to 15 ms, about once in 1,000 events.
  */
 export function tuneEngine(v8 = process.versions.v8, setFlag = setFlagsFromString): Tuning {
   const major = Number.parseInt(v8, 10);
@@ -40,28 +31,5 @@ export function tuneEngine(v8 = process.versions.v8, setFlag = setFlagsFromStrin
     setFlag(`--semi-space-growth-factor=${wanted ? 2 : 1}`);
     setFlag(`--heap-growing-percent=${wanted ? 0 : 50}`);
   };
-  const mayStep = (wanted: boolean) => setFlag(wanted ? "--incremental-marking" : "--no-incremental-marking");
-  let events = 0;
-  let looking: NodeJS.Timeout | undefined;
-  const lookLater = () => {
-    const before = events;
-    looking = setTimeout(() => {
-      looking = undefined;
-      if (grows) return;
-      mayStep(events - before > frequent);
-      if (events > before) lookLater();
-    }, lookMs).unref();
-  };
-  return {
-    configured() {
-      mayGrow(true);
-      mayStep(true);
-    },
-    began() {
-      if (grows) mayStep(false);
-      mayGrow(false);
-      if (looking === undefined) lookLater();
-      events += 1;
-    },
-  };
+  return { configured: () => mayGrow(true), began: () => mayGrow(false) };
 }

@@ -160,7 +160,12 @@ function fileFaults({ confFile, daemon }: RunningTarget): FileFault[] {
       'request_timeout = "50ms"',
       /plugin_request_timeout = "2s"/,
     ),
-    runtime("nri-settings-ignored", "disable_connections", "disable_conections", /write disable_connections instead of/),
+    runtime(
+      "nri-settings-ignored",
+      "disable_connections",
+      "disable_conections",
+      /write disable_connections instead of/,
+    ),
     runtime("socket-path-differs", "socket_path = .*", 'socket_path = "/run/x.sock"', /\/run\/x\.sock/),
     ...(hasValidator(daemon.runtime.version) ? validators : []),
     runtime("runtime-config-fault", "^version = 2", "version = [", /correct the file, then restart containerd/),

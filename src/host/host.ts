@@ -3,7 +3,7 @@ import { fileIdentity, readRegularFile } from "../base/files.js";
 import {
   type Answer,
   argumentsOf,
-  flagOf,
+  conmonRsDirectory,
   type Liveness,
   livenessHere,
   type ProcessIdentity,
@@ -143,9 +143,9 @@ function* bundleFolders(pid: number, parent: number, procRoot: string): Iterable
     // containerd's shim works in the pod's bundle, and so does CRI-O's shim with runtime_type "vm". conmon works in the container's
     // bundle.
     yield `${procRoot}/${parent}/cwd`;
-    // conmon-rs has CRI-O's working directory, but an argument with the pod's directory (conmon-rs pkg/client/client.go toArgs).
-    const told = flagOf(argumentsOf(parent, procRoot), "--runtime-dir");
-    if (told?.startsWith("/")) yield `${procRoot}/${parent}/root${told}`;
+    // conmon-rs has CRI-O's working directory.
+    const told = conmonRsDirectory(argumentsOf(parent, procRoot));
+    if (told !== undefined) yield `${procRoot}/${parent}/root${told}`;
   }
   // With Kata's runtime-rs the event's process is the shim, which works in the pod's bundle (runtime-rs shim_start.rs and
   // sandbox.rs).

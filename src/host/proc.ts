@@ -163,6 +163,15 @@ export function flagOf(args: readonly string[], ...flags: readonly string[]): st
   return arg.includes("=") ? arg.slice(arg.indexOf("=") + 1) : args[at + 1];
 }
 
+/**
+ * The directory of the pod's bundle, which conmon-rs has in its arguments (conmon-rs pkg/client/client.go toArgs); undefined for
+ * other processes.
+ */
+export function conmonRsDirectory(args: readonly string[]): string | undefined {
+  const told = flagOf(args, "--runtime-dir");
+  return told?.startsWith("/") ? told : undefined;
+}
+
 /** A mount, as described by a line of /proc/<pid>/mountinfo (proc(5)). */
 export type Mount = ReturnType<typeof parseMountinfo>[number];
 

@@ -123,7 +123,7 @@ function fileFaults({ confFile, daemon }: RunningTarget): FileFault[] {
     ),
   ];
   return [
-    conf("{", "conf-fault", /./),
+    conf("{", "conf-fault", /^correct the file at .*conf\.json:1:2$/),
     conf('\\357\\273\\277{"version":"0.1","plugins":[]}', "conf-fault", /byte order mark/),
     conf('{"version":"0.1","plugins":[{"type":"nosuch"}]}', "plugin-not-found", /nosuch/),
     {

@@ -1,7 +1,7 @@
 import { basename, dirname } from "node:path";
 import { attempt, BridgeError, errorText } from "../../base/errors.js";
 import { NodeFiles } from "../../host/node-files.js";
-import { flagOf, listProcesses, type Process } from "../../host/proc.js";
+import { conmonRsDirectory, listProcesses, type Process } from "../../host/proc.js";
 import { container as containerCodec, podSandbox } from "../../nri/codec.js";
 import { encodeEvent } from "../../nri/events.js";
 import { parseBundle } from "../../v01/bundle.js";
@@ -53,9 +53,9 @@ function findBundles(files: NodeFiles, processes: readonly Process[], wanted: st
     return bundle?.annotations["io.kubernetes.cri-o.SandboxID"];
   };
   for (const { pid, command, args } of processes) {
-    // conmon-rs serves a pod and its containers, and has the directory of the pod's bundle as an argument.
-    const told = flagOf(args, "--runtime-dir");
-    if (command === "conmonrs" && told?.startsWith("/")) {
+    // conmon-rs serves a pod and its containers.
+    const told = command === "conmonrs" ? conmonRsDirectory(args) : undefined;
+    if (told !== undefined) {
       const [inside, storage] = [`/proc/${pid}/root${told}/../..`, dirname(dirname(told))];
       for (const name of files.list(inside)) {
         if (podOf(`${inside}/${name}/userdata`) !== basename(dirname(told))) continue;
